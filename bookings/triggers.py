@@ -1,0 +1,165 @@
+"""
+What the database itself guarantees about bookings: legal steps, seats that add up, tickets that match.
+
+Declared with django-pgtrigger, so migrations carry it. The SQL is generated from the tables of
+`bookings.states`; no Python code adds or subtracts a seat. Refusals use SQLSTATEs of a class of our own, which
+`bookings.refusals` turns into errors:
+
+FS001  not enough free seats      FS002  illegal change of status     FS003  more tickets than one person may have
+FS004  a field that never changes FS005  tickets do not match
+"""
+
+from collections.abc import Iterable
+
+import pgtrigger
+
+from bookings.states import BUCKETS, INITIAL, LIVE, TRANSITIONS
+
+
+def quoted(values: Iterable[str]) -> str:
+    """Return the values as an SQL list: `'a', 'b'`."""
+    return ", ".join(f"'{value}'" for value in values)
+
+
+def generated(body: str) -> str:
+    """Fill a trigger's body from the tables of `bookings.states`."""
+    pairs = sorted({(str(source), str(step.target)) for step in TRANSITIONS.values() for source in step.sources})
+    moves = (
+        f"{bucket} = {bucket} + (CASE WHEN new_status = '{status}' THEN new_quantity ELSE 0 END)"
+        f" - (CASE WHEN old_status = '{status}' THEN old_quantity ELSE 0 END)"
+        for status, bucket in BUCKETS.items()
+    )
+    return (
+        body.replace("{pairs}", ", ".join(f"({quoted(pair)})" for pair in pairs))
+        .replace("{moves}", ", ".join(moves))
+        .replace("{live}", quoted(LIVE))
+        .replace("{initial}", quoted(INITIAL))
+    )
+
+
+GUARD = """
+    IF TG_OP = 'INSERT' THEN
+        IF NEW.status NOT IN ({initial}) THEN
+            RAISE EXCEPTION 'a booking can not begin as %', NEW.status USING ERRCODE = 'FS002';
+        END IF;
+    ELSE
+        IF (NEW.category_id, NEW.event_id, NEW.user_id, NEW.source)
+            IS DISTINCT FROM (OLD.category_id, OLD.event_id, OLD.user_id, OLD.source) THEN
+            RAISE EXCEPTION 'what a booking is for never changes' USING ERRCODE = 'FS004';
+        END IF;
+        IF NEW.status <> OLD.status AND (OLD.status, NEW.status) NOT IN ({pairs}) THEN
+            RAISE EXCEPTION 'a booking can not go from % to %', OLD.status, NEW.status USING ERRCODE = 'FS002';
+        END IF;
+        IF NEW.quantity > OLD.quantity THEN
+            RAISE EXCEPTION 'a booking can not grow' USING ERRCODE = 'FS004';
+        END IF;
+    END IF;
+    IF NEW.status IN ({live}) AND (TG_OP = 'INSERT' OR OLD.status NOT IN ({live})) THEN
+        -- One person's claims on one event are counted one after the other, whatever category or source they come from.
+        PERFORM pg_advisory_xact_lock(hashtextextended(NEW.user_id::text || NEW.event_id::text, 0));
+        SELECT event.max_tickets_per_booking INTO allowed FROM events_event event WHERE event.id = NEW.event_id;
+        SELECT coalesce(sum(quantity), 0) INTO taken FROM bookings_booking
+            WHERE user_id = NEW.user_id AND event_id = NEW.event_id AND status IN ({live}) AND id <> NEW.id;
+        IF taken + NEW.quantity > allowed AND NEW.source <> 'staff' THEN
+            RAISE EXCEPTION 'at most % tickets a person', allowed USING ERRCODE = 'FS003', DETAIL = (allowed - taken)::text;
+        END IF;
+    END IF;
+    IF TG_OP = 'UPDATE' AND NEW.status <> OLD.status AND NEW.status NOT IN ({live}) THEN
+        NEW.ended_at = coalesce(NEW.ended_at, now());
+    END IF;
+    RETURN NEW;
+"""
+
+# The statement that a sold-out sale is decided by. It runs last and locks one row, so the lock is held for the commit only.
+MOVE_SEATS = """
+    IF TG_OP <> 'INSERT' THEN
+        old_status = OLD.status; old_quantity = OLD.quantity; category = OLD.category_id;
+    END IF;
+    IF TG_OP <> 'DELETE' THEN
+        new_status = NEW.status; new_quantity = NEW.quantity; category = NEW.category_id;
+        more = (CASE WHEN NEW.status IN ({live}) THEN NEW.quantity ELSE 0 END)
+            - (CASE WHEN old_status IN ({live}) THEN old_quantity ELSE 0 END);
+        closed_to_public = NEW.source = 'public' AND more > 0;
+    END IF;
+    IF old_status IS NOT DISTINCT FROM new_status AND old_quantity IS NOT DISTINCT FROM new_quantity THEN
+        RETURN NULL;
+    END IF;
+    IF coalesce(old_status, '') NOT IN ({live}) AND coalesce(new_status, '') NOT IN ({live}) THEN
+        RETURN NULL;
+    END IF;
+    UPDATE events_seatinventory SET {moves}
+        WHERE category_id = category AND capacity - held - offered - sold >= more
+        AND NOT (closed_to_public AND waiting > 0);
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'not enough free seats' USING ERRCODE = 'FS001';
+    END IF;
+    IF TG_OP = 'UPDATE' THEN
+        IF new_status NOT IN ({live}) AND old_status IN ({live}) THEN
+            UPDATE bookings_bookingseat SET live = false WHERE booking_id = NEW.id AND live;
+        END IF;
+        IF old_status = 'confirmed' AND new_status <> 'confirmed' THEN
+            UPDATE bookings_ticket SET status = 'void', void_at = now() WHERE booking_id = NEW.id AND status <> 'void';
+        END IF;
+    END IF;
+    RETURN NULL;
+"""
+
+REMEMBER = """
+    INSERT INTO bookings_bookingtransition (booking_id, from_status, to_status, reason, at)
+        VALUES (NEW.id, OLD.status, NEW.status, CASE WHEN NEW.status IN ({live}) THEN '' ELSE NEW.end_reason END, now());
+    RETURN NULL;
+"""
+
+TICKETS_MATCH = """
+    SELECT status, quantity INTO now_status, now_quantity FROM bookings_booking WHERE id = NEW.id;
+    SELECT count(*) INTO valid FROM bookings_ticket WHERE booking_id = NEW.id AND status <> 'void';
+    IF valid <> (CASE WHEN now_status = 'confirmed' THEN now_quantity ELSE 0 END) THEN
+        RAISE EXCEPTION 'booking % is % for % seats and has % valid tickets', NEW.id, now_status, now_quantity, valid
+            USING ERRCODE = 'FS005';
+    END IF;
+    RETURN NULL;
+"""
+
+
+def booking_triggers() -> list[pgtrigger.Trigger]:
+    """Return the triggers of the booking table."""
+    return [
+        pgtrigger.Trigger(
+            name="booking_guard",
+            when=pgtrigger.Before,
+            operation=pgtrigger.Insert | pgtrigger.Update,
+            declare=[("allowed", "integer"), ("taken", "integer")],
+            func=generated(GUARD),
+        ),
+        pgtrigger.Trigger(
+            name="booking_moves_seats",
+            when=pgtrigger.After,
+            operation=pgtrigger.Insert | pgtrigger.UpdateOf("status", "quantity") | pgtrigger.Delete,
+            declare=[
+                ("old_status", "text"),
+                ("new_status", "text"),
+                ("old_quantity", "integer := 0"),
+                ("new_quantity", "integer := 0"),
+                ("more", "integer := 0"),
+                ("category", "uuid"),
+                ("closed_to_public", "boolean := false"),
+            ],
+            func=generated(MOVE_SEATS),
+        ),
+        pgtrigger.Trigger(
+            name="booking_remembers",
+            when=pgtrigger.After,
+            operation=pgtrigger.UpdateOf("status"),
+            condition=pgtrigger.Condition("OLD.status IS DISTINCT FROM NEW.status"),
+            func=generated(REMEMBER),
+        ),
+        pgtrigger.Trigger(
+            name="booking_tickets_match",
+            when=pgtrigger.After,
+            operation=pgtrigger.UpdateOf("status", "quantity"),
+            condition=pgtrigger.Condition("NEW.status = 'confirmed' OR OLD.status = 'confirmed'"),
+            timing=pgtrigger.Deferred,
+            declare=[("now_status", "text"), ("now_quantity", "integer"), ("valid", "integer")],
+            func=generated(TICKETS_MATCH),
+        ),
+    ]

@@ -1,0 +1,85 @@
+"""What every API view shares: the answer with its envelope, pages of a list, idempotent POSTs."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from django.core.serializers.json import DjangoJSONEncoder
+from rest_framework.pagination import PageNumberPagination
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from common.errors import Invalid
+from common.idempotency import once
+
+
+class Answer(Response):
+    """A success: `data` is put into the envelope by the renderer, beside the optional `message`."""
+
+    def __init__(
+        self, data: Any = None, *, message: str = "", status: int = 200, headers: dict[str, str] | None = None
+    ):
+        super().__init__(data, status=status, headers=headers)
+        self.message = message
+        self.page: dict[str, Any] | None = None
+
+
+class Pages(PageNumberPagination):
+    """Pages of a list: `?page=2&pageSize=50`; the envelope gets `results` and `pagination`."""
+
+    page_size = 20
+    max_page_size = 100
+    page_size_query_param = "pageSize"
+
+    def get_paginated_response(self, data: Any) -> Answer:
+        answer = Answer(data)
+        answer.page = {
+            "count": self.page.paginator.count,
+            "next": self.get_next_link(),
+            "previous": self.get_previous_link(),
+        }
+        return answer
+
+
+class BadId(Invalid):
+    code = "invalid_id"
+
+
+def parse_id(text: str, what: str) -> UUID:
+    """
+    Read an id from a path.
+
+    :raises BadId: if it is no UUID (S1's error table: `Invalid event ID format`)
+    """
+    try:
+        return UUID(text)
+    except (ValueError, AttributeError, TypeError):
+        raise BadId(f"Invalid {what} ID format") from None
+
+
+def idempotent(request: Request, act: Callable[[], Answer]) -> Answer:
+    """Run `act` under the request's Idempotency-Key, if it has one; a replay says so in `Idempotency-Replayed`."""
+    key = request.headers.get("Idempotency-Key")
+    if key is None:
+        return act()
+
+    def stored() -> tuple[int, Any]:
+        answer = act()
+        return answer.status_code, {"data": plain(answer.data), "message": answer.message}
+
+    status, answer, replayed = once(
+        key=key,
+        owner=str(request.user.pk or request.META.get("REMOTE_ADDR")),
+        method=request.method or "POST",
+        path=request.path,
+        body=request.data,
+        act=stored,
+    )
+    headers = {"Idempotency-Replayed": "true"} if replayed else None
+    return Answer(answer["data"], message=answer["message"], status=status, headers=headers)
+
+
+def plain(data: Any) -> Any:
+    """Return `data` as JSON would hold it, so that a first answer and its replay are the same."""
+    return json.loads(json.dumps(data, cls=DjangoJSONEncoder))

@@ -1,0 +1,129 @@
+"""
+The outbox: work that must leave the transaction, written inside it.
+
+`put` writes a row beside the business change; Celery is only told to hurry (`nudge`), and a sweep finds what it missed. A
+handler may run more than once for one row (a worker can die between the effect and the mark), so handlers pass the row's
+`dedupe_key` on as the provider's idempotency key.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from django.db import connection, transaction
+from django.db.models import F
+from django.db.models.functions import Now
+
+from common.errors import FairseatError
+from common.models import OutboxMessage
+
+log = structlog.get_logger(__name__)
+
+Handler = Callable[[str, dict[str, Any]], None]
+HANDLERS: dict[str, Handler] = {}
+CLAIM_SECONDS = 90
+MAX_ATTEMPTS = 12
+
+
+class Postpone(Exception):
+    """Raised by a handler that wants to be called again in `seconds`, without counting a failure."""
+
+    def __init__(self, seconds: int) -> None:
+        self.seconds = seconds
+        super().__init__(f"again in {seconds} s")
+
+
+class GiveUp(Exception):
+    """Raised by a handler when no retry can help; the row is left for a person."""
+
+
+def handler(topic: str) -> Callable[[Handler], Handler]:
+    """Register the decorated `function(dedupe_key, payload)` for `topic`."""
+
+    def register(function: Handler) -> Handler:
+        HANDLERS[topic] = function
+        return function
+
+    return register
+
+
+def put(*, topic: str, dedupe_key: str, **payload: Any) -> None:
+    """Write a message in the current transaction; the same `dedupe_key` a second time changes nothing."""
+    OutboxMessage.objects.bulk_create(
+        [OutboxMessage(topic=topic, dedupe_key=dedupe_key, payload=payload)], ignore_conflicts=True
+    )
+    transaction.on_commit(nudge, robust=True)
+
+
+def nudge() -> None:
+    """Ask a worker to deliver now; if the broker is away the sweep does it."""
+    from common.tasks import deliver_outbox
+
+    deliver_outbox.delay()
+
+
+def deliver_due(*, limit: int = 100) -> int:
+    """
+    Deliver up to `limit` due messages, one after the other, and return how many were handled.
+
+    Safe in any number of processes: a row is claimed by moving its `due_at` ahead in one statement with SKIP LOCKED.
+    """
+    handled = 0
+    while handled < limit and (message := claim()):
+        deliver(message)
+        handled += 1
+    return handled
+
+
+def claim() -> OutboxMessage | None:
+    """Claim the oldest due message for CLAIM_SECONDS and return it; None when nothing is due."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE common_outboxmessage SET due_at = now() + make_interval(secs => %s), attempts = attempts + 1
+            WHERE id = (
+                SELECT id FROM common_outboxmessage
+                WHERE done_at IS NULL AND failed_at IS NULL AND due_at <= now()
+                ORDER BY due_at, id LIMIT 1 FOR UPDATE SKIP LOCKED
+            )
+            RETURNING id, topic, dedupe_key, payload::text, attempts
+            """,
+            [CLAIM_SECONDS],
+        )
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    return OutboxMessage(
+        id=row[0],
+        topic=row[1],
+        dedupe_key=row[2],
+        payload=OutboxMessage._meta.get_field("payload").from_db_value(row[3], None, connection),
+        attempts=row[4],
+    )
+
+
+def deliver(message: OutboxMessage) -> None:
+    """Run the handler of one claimed message and record what came of it."""
+    row = OutboxMessage.objects.filter(pk=message.pk)
+    try:
+        HANDLERS[message.topic](message.dedupe_key, message.payload)
+    except Postpone as later:
+        row.update(due_at=Now() + timedelta(seconds=later.seconds), attempts=F("attempts") - 1)
+    except GiveUp as reason:
+        row.update(failed_at=Now(), last_error=str(reason))
+        log.error("outbox.gave_up", topic=message.topic, key=message.dedupe_key, reason=str(reason))
+    except Exception as problem:
+        # Whatever the provider did, the row must say so and be tried again; only after MAX_ATTEMPTS does a person look.
+        given_up = message.attempts >= MAX_ATTEMPTS
+        delay = min(3600, 5 * 2**message.attempts)
+        row.update(
+            last_error=f"{type(problem).__name__}: {problem}"[:2000],
+            **({"failed_at": Now()} if given_up else {"due_at": Now() + timedelta(seconds=delay)}),
+        )
+        expected = isinstance(problem, FairseatError) and not given_up
+        log.log(
+            30 if expected else 40, "outbox.failed", topic=message.topic, key=message.dedupe_key, exc_info=not expected
+        )
+    else:
+        row.update(done_at=Now(), last_error="")

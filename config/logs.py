@@ -1,0 +1,2 @@
+def structlog_config(*, json: bool, level: str) -> dict:
+    return {"version": 1}

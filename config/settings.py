@@ -1,0 +1,322 @@
+"""
+Every setting of Fairseat, read from the environment (12-factor). README.md has the table.
+
+With DEBUG on, whatever is not set points at the embedded PostgreSQL, Redis and payment sandbox; with DEBUG off a missing
+setting stops the start with its name. Durations are whole seconds.
+"""
+
+from pathlib import Path
+
+import environ
+
+from config import embedded
+from config.env import development_secret, env, env_bool, env_int, env_list, env_path, env_url
+from config.logs import structlog_config
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+environ.Env.read_env(BASE_DIR / ".env", overwrite=False) if (BASE_DIR / ".env").is_file() else None
+
+DEBUG = env_bool("DEBUG", False)
+ROLE = env("ROLE", "command")  # web, worker, beat or command: decides pooling and timeouts
+DATA_DIR = env_path("DATA_DIR", BASE_DIR / ".data")
+PORT = env_int("PORT", 8000, low=1, high=65535)
+EMBEDDED = embedded.addresses(DATA_DIR)
+
+# -- Secrets and hosts ------------------------------------------------------------------------------------------------
+SECRET_KEY = env("SECRET_KEY", development_secret(DATA_DIR) if DEBUG else None)
+SECRET_KEY_FALLBACKS = env_list("SECRET_KEY_FALLBACKS")
+ALLOWED_HOSTS = env_list("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1],testserver" if DEBUG else None)
+SITE_URL = env_url("SITE_URL", f"http://localhost:{PORT}" if DEBUG else None, schemes=("http", "https")).rstrip("/")
+CSRF_TRUSTED_ORIGINS = env_list("CSRF_TRUSTED_ORIGINS", SITE_URL)
+CORS_ALLOWED_ORIGINS = env_list("CORS_ALLOWED_ORIGINS")
+CORS_URLS_REGEX = r"^/api/.*$"
+CORS_EXPOSE_HEADERS = [
+    "RateLimit-Limit",
+    "RateLimit-Remaining",
+    "RateLimit-Reset",
+    "Retry-After",
+    "ETag",
+    "X-Request-Id",
+]
+CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "idempotency-key", "if-none-match", "prefer"]
+TRUSTED_PROXIES = env_int("TRUSTED_PROXIES", 0, high=5)  # how many proxies of ours append to X-Forwarded-For
+
+# -- Applications -----------------------------------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "corsheaders",
+    "csp",
+    "django_celery_beat",
+    "django_filters",
+    "django_structlog",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "pgtrigger",
+    "rest_framework",
+    "common",
+    "accounts",
+    "events",
+    "bookings",
+    "payments",
+    "config",
+]
+MIDDLEWARE = [
+    "config.middleware.RequestMiddleware",
+    "config.middleware.SecurityMiddleware",
+    "config.middleware.StaticFilesMiddleware",
+    "config.middleware.CorsMiddleware",
+    "config.middleware.CompressionMiddleware",
+    "config.middleware.SessionMiddleware",
+    "config.middleware.CsrfViewMiddleware",
+    "config.middleware.AuthenticationMiddleware",
+    "config.middleware.MessageMiddleware",
+    "config.middleware.FrameOptionsMiddleware",
+    "config.middleware.ContentSecurityPolicyMiddleware",
+]
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+APPEND_SLASH = False
+AUTH_USER_MODEL = "accounts.User"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "config.pages.site",
+            ]
+        },
+    }
+]
+
+# -- PostgreSQL -------------------------------------------------------------------------------------------------------
+DATABASE_URL = env_url("DATABASE_URL", EMBEDDED.database_url if DEBUG else None, schemes=("postgres", "postgresql"))
+STATEMENT_TIMEOUT_MS = {"web": 15_000, "worker": 60_000}.get(ROLE, 0)
+IDLE_TIMEOUT_MS = {"web": 5_000, "worker": 30_000}.get(ROLE, 0)
+LOCK_TIMEOUT_MS = {"web": 3_000, "worker": 10_000}.get(ROLE, 30_000)
+DATABASES = {"default": environ.Env.db_url_config(DATABASE_URL)}
+DATABASES["default"] |= {
+    "ENGINE": "django.db.backends.postgresql",
+    "CONN_HEALTH_CHECKS": True,
+    "CONN_MAX_AGE": 0 if ROLE == "web" else 60,
+    "OPTIONS": {
+        **DATABASES["default"].get("OPTIONS", {}),
+        "application_name": f"fairseat-{ROLE}",
+        "connect_timeout": 5,
+        "options": (
+            f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c lock_timeout={LOCK_TIMEOUT_MS}"
+            f" -c idle_in_transaction_session_timeout={IDLE_TIMEOUT_MS} -c timezone=UTC"
+        ),
+    },
+}
+if ROLE == "web":
+    DATABASES["default"]["OPTIONS"]["pool"] = {
+        "min_size": 1,
+        "max_size": env_int("DB_POOL_SIZE", 8, low=1, high=500),
+        "timeout": 5,
+    }
+
+# -- Redis and Celery -------------------------------------------------------------------------------------------------
+REDIS_URL = env_url("REDIS_URL", EMBEDDED.redis_url if DEBUG else None, schemes=("redis", "rediss", "unix"))
+REDIS_TIMEOUT = 2
+CELERY_BROKER_URL = env("CELERY_BROKER_URL", embedded.broker_url(REDIS_URL))
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_TASK_TIME_LIMIT = 60
+CELERY_TASK_SOFT_TIME_LIMIT = 50
+CELERY_TASK_PUBLISH_RETRY = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 90,
+    "unacked_restore_interval": 5,
+    "unacked_restore_throttle": 1,
+    "socket_timeout": REDIS_TIMEOUT + 3,
+    "socket_connect_timeout": REDIS_TIMEOUT,
+}
+CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_MAX_LOOP_INTERVAL = 5
+CELERY_TIMEZONE = "UTC"
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_SEND_TASK_EVENTS = False
+
+# -- Accounts ---------------------------------------------------------------------------------------------------------
+PASSWORD_HASHERS = ["accounts.hashers.Argon2Hasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+LOGIN_URL = "/login"
+LOGIN_REDIRECT_URL = "/tickets"
+LOGOUT_REDIRECT_URL = "/"
+OTP_SECONDS = env_int("OTP_SECONDS", 300, low=30, high=3600)
+OTP_MAX_TRIES = env_int("OTP_MAX_TRIES", 5, low=1, high=20)
+OTP_RESEND_SECONDS = env_int("OTP_RESEND_SECONDS", 60, high=3600)
+OTP_SENDS_PER_HOUR = env_int("OTP_SENDS_PER_HOUR", 5, low=1, high=100)
+ACCESS_TOKEN_SECONDS = env_int("ACCESS_TOKEN_SECONDS", 300, low=30, high=86_400)
+REFRESH_TOKEN_SECONDS = env_int("REFRESH_TOKEN_SECONDS", 14 * 86_400, low=60)
+REFRESH_GRACE_SECONDS = env_int("REFRESH_GRACE_SECONDS", 10, high=60)
+PASSWORD_RESET_SECONDS = env_int("PASSWORD_RESET_SECONDS", 3600, low=60)
+SETUP_TOKEN_SECONDS = env_int("SETUP_TOKEN_SECONDS", 86_400, low=60)
+
+# -- Selling ----------------------------------------------------------------------------------------------------------
+HOLD_SECONDS = env_int("HOLD_SECONDS", 600, low=5, high=86_400)
+HOLD_EXTENSION_SECONDS = env_int("HOLD_EXTENSION_SECONDS", 120, low=1, high=3600)
+HOLD_MAX_EXTENSIONS = env_int("HOLD_MAX_EXTENSIONS", 10, high=100)
+HOLDS_PER_HOUR = env_int("HOLDS_PER_HOUR", 6, low=1, high=1000)
+PAYMENT_GRACE_SECONDS = env_int("PAYMENT_GRACE_SECONDS", 120, high=600)
+OFFER_SECONDS = env_int("OFFER_SECONDS", 86_400, low=5)
+OUTBOX_SECONDS = env_int("OUTBOX_SECONDS", 5, low=1, high=3600)
+SWEEP_SECONDS = env_int("SWEEP_SECONDS", 60, low=1, high=3600)
+MAX_TICKETS_PER_BOOKING = env_int("MAX_TICKETS_PER_BOOKING", 10, low=1, high=1000)
+CANCEL_UNTIL_HOURS = env_int("CANCEL_UNTIL_HOURS", 24)
+HOLDS_COMMIT_ASYNC = env_bool("HOLDS_COMMIT_ASYNC", False)
+BOOKING_GATES: list[str] = []
+IDEMPOTENCY_SECONDS = env_int("IDEMPOTENCY_SECONDS", 86_400, low=60)
+
+# -- Payments ---------------------------------------------------------------------------------------------------------
+PAYMENTS_SANDBOX = env_bool("PAYMENTS_SANDBOX", DEBUG and not env("STRIPE_SECRET_KEY", ""))
+SANDBOX_PORT = env_int("SANDBOX_PORT", PORT + 1, low=1, high=65535)
+SANDBOX_URL = f"http://127.0.0.1:{SANDBOX_PORT}"
+STRIPE_API_BASE = env_url(
+    "STRIPE_API_BASE", SANDBOX_URL if PAYMENTS_SANDBOX else "https://api.stripe.com", schemes=("http", "https")
+)
+STRIPE_SECRET_KEY = env("STRIPE_SECRET_KEY", "sk_test_sandbox" if PAYMENTS_SANDBOX else None)
+STRIPE_PUBLISHABLE_KEY = env("STRIPE_PUBLISHABLE_KEY", "pk_test_sandbox" if PAYMENTS_SANDBOX else None)
+STRIPE_WEBHOOK_SECRETS = env_list("STRIPE_WEBHOOK_SECRETS", "whsec_sandbox" if PAYMENTS_SANDBOX else None)
+
+# -- Mail -------------------------------------------------------------------------------------------------------------
+EMAIL_URL = env("EMAIL_URL", "")
+if EMAIL_URL:
+    vars().update(environ.Env.email_url_config(EMAIL_URL))
+else:
+    EMAIL_BACKEND = "common.mail.RecordedEmailBackend" if DEBUG else env("EMAIL_BACKEND")
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env("DEFAULT_FROM_EMAIL", "Fairseat <tickets@fairseat.test>" if DEBUG else None)
+MAIL_DOMAIN = DEFAULT_FROM_EMAIL.rpartition("@")[2].rstrip("> ")
+
+# -- Limits (requests per window of seconds, per person first, then per address) --------------------------------------
+THROTTLES = {
+    # scope: ((per person, seconds), (per address, seconds), refuse when Redis is away)
+    "auth": ((env_int("THROTTLE_AUTH", 10), 60), (env_int("THROTTLE_AUTH_ADDRESS", 60), 60), True),
+    "booking": ((env_int("THROTTLE_BOOKING", 30), 60), (env_int("THROTTLE_BOOKING_ADDRESS", 3000), 60), False),
+    "read": ((env_int("THROTTLE_READ", 600), 60), (env_int("THROTTLE_READ_ADDRESS", 60_000), 60), False),
+}
+
+# -- API --------------------------------------------------------------------------------------------------------------
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.authentication.AccessTokenAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["config.renderers.EnvelopeRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["config.renderers.CamelCaseParser"],
+    "DEFAULT_THROTTLE_CLASSES": ["config.throttling.TieredThrottle"],
+    "DEFAULT_PAGINATION_CLASS": "common.api.Pages",
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "config.renderers.AlwaysJson",
+    "DEFAULT_SCHEMA_CLASS": "config.schema.EnvelopeSchema",
+    "EXCEPTION_HANDLER": "config.api.render_error",
+    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+    "NUM_PROXIES": TRUSTED_PROXIES,
+    "COERCE_DECIMAL_TO_STRING": True,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Fairseat",
+    "DESCRIPTION": "Fair tickets for events that sell out in minutes.",
+    "VERSION": "1.0.0",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SCHEMA_PATH_PREFIX": r"/api/v1",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "config.schema.describe_envelope",
+    ],
+    "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
+}
+
+# -- Pages, static files, languages -----------------------------------------------------------------------------------
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = True
+STATIC_URL = "/static/"
+STATIC_ROOT = env_path("STATIC_ROOT", DATA_DIR / "static")
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+MEDIA_ROOT = DATA_DIR / "media"
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 14 * 86_400
+CSRF_COOKIE_HTTPONLY = True
+CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_FAILURE_VIEW = "config.pages.csrf_failure"
+
+# -- Security headers -------------------------------------------------------------------------------------------------
+SECURE_TRANSPORT = env_bool("SECURE_TRANSPORT", not DEBUG)  # HTTPS in front: secure cookies, HSTS, redirect
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = SECURE_TRANSPORT
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
+SECURE_HSTS_SECONDS = 31_536_000 if SECURE_TRANSPORT else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SECURE_TRANSPORT
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXIES else None
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1_048_576
+STRIPE_ORIGINS = [] if PAYMENTS_SANDBOX else ["https://js.stripe.com", "https://*.stripe.com"]
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'self'"],
+        "script-src": ["'self'", *STRIPE_ORIGINS],
+        "style-src": ["'self'"],
+        "img-src": ["'self'", "data:", "blob:"],
+        "connect-src": ["'self'", *([SANDBOX_URL] if PAYMENTS_SANDBOX else ["https://api.stripe.com"])],
+        "frame-src": STRIPE_ORIGINS or ["'none'"],
+        "form-action": ["'self'", *([SANDBOX_URL] if PAYMENTS_SANDBOX else ["https://checkout.stripe.com"])],
+        "frame-ancestors": ["'none'"],
+        "base-uri": ["'none'"],
+        "object-src": ["'none'"],
+    }
+}
+ADMIN_CONTENT_SECURITY_POLICY = CONTENT_SECURITY_POLICY["DIRECTIVES"] | {
+    "script-src": ["'self'", "'unsafe-eval'", "'unsafe-inline'"],
+    "style-src": ["'self'", "'unsafe-inline'"],
+}
+
+# -- Watching ---------------------------------------------------------------------------------------------------------
+LOGGING = structlog_config(json=not DEBUG or env_bool("JSON_LOGS", True), level=env("LOG_LEVEL", "INFO"))
+LOG_REQUESTS = env_bool("LOG_REQUESTS", True)
+METRICS_TOKEN = env("METRICS_TOKEN", "")
+SENTRY_DSN = env("SENTRY_DSN", "")
+
+UNFOLD = {
+    "SITE_TITLE": "Fairseat",
+    "SITE_HEADER": "Fairseat",
+    "SITE_URL": "/",
+    "SHOW_HISTORY": True,
+}

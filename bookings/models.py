@@ -40,10 +40,19 @@ class Booking(Stateful):
     source = models.CharField(max_length=16, choices=Source.choices, default=Source.PUBLIC, editable=False)
     expires_at = models.DateTimeField(null=True, blank=True, editable=False)
     extensions = models.PositiveSmallIntegerField(default=0, editable=False)
+    grace_given = models.BooleanField(
+        default=False,
+        db_default=False,
+        editable=False,
+        help_text="Kept past its deadline once, for a payment under way.",
+    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     confirmed_at = models.DateTimeField(null=True, blank=True, editable=False)
     ended_at = models.DateTimeField(null=True, blank=True, editable=False)
     end_reason = models.CharField(max_length=32, blank=True, default="", db_default="", editable=False)
+    # Pushed down by payments, so that a booking can be shown without asking upward.
+    refund_minor = models.PositiveIntegerField(default=0, db_default=0, editable=False)
+    refund_status = models.CharField(max_length=16, blank=True, default="", db_default="", editable=False)
 
     class Meta:
         ordering = ["-created_at", "id"]

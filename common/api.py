@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.core.serializers.json import DjangoJSONEncoder
+from rest_framework import serializers
 from rest_framework.pagination import PageNumberPagination
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -83,3 +84,35 @@ def idempotent(request: Request, act: Callable[[], Answer]) -> Answer:
 def plain(data: Any) -> Any:
     """Return `data` as JSON would hold it, so that a first answer and its replay are the same."""
     return json.loads(json.dumps(data, cls=DjangoJSONEncoder))
+
+
+class ProtectedField(Invalid):
+    code = "protected_field"
+
+
+class Input(serializers.Serializer):
+    """
+    Input of a POST, PUT or PATCH. Names in `protected` belong to the server: sending one is refused, never ignored silently,
+    because whoever sends it believes it has an effect.
+    """
+
+    protected: tuple[str, ...] = ()
+
+    def to_internal_value(self, data: Any) -> Any:
+        for name in self.protected:
+            if isinstance(data, dict) and name in data:
+                raise ProtectedField(
+                    f"`{name}` is decided by Fairseat, not by the client.", errors={name: ["Leave this field out."]}
+                )
+        return super().to_internal_value(data)
+
+
+def read(serializer: type[serializers.Serializer], request: Request, **options: Any) -> dict[str, Any]:
+    """
+    Return the request's body as `serializer` validates it.
+
+    :raises rest_framework.exceptions.ValidationError: with an entry per wrong field
+    """
+    form = serializer(data=request.data, **options)
+    form.is_valid(raise_exception=True)
+    return form.validated_data

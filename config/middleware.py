@@ -100,6 +100,8 @@ class RequestMiddleware:
         started = time.perf_counter()
         request_id = given_request_id(request) or uuid.uuid4().hex
         request.META["REMOTE_ADDR"] = client_address(request.META, settings.TRUSTED_PROXIES)
+        if is_api(request):
+            request.path = request.path_info = request.path_info.rstrip("/")  # a trailing slash is accepted everywhere
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
         response = self.get_response(request)

@@ -38,7 +38,7 @@ CREATE OR REPLACE FUNCTION hold_seats(
     p_reference text, p_user uuid, p_event uuid, p_category uuid, p_quantity integer, p_partial boolean, p_source text,
     p_seconds integer, p_holds_per_hour integer, p_passed text[], p_async boolean
 ) RETURNS TABLE (
-    outcome text, available integer, booking_id uuid, quantity integer, amount_minor integer, expires_at timestamptz,
+    outcome text, available integer, booking_id uuid, reference text, event_id uuid, quantity integer, amount_minor integer, expires_at timestamptz,
     created_at timestamptz, currency text, category_name text, event_name text, event_starts_at timestamptz,
     event_ends_at timestamptz, event_timezone text, event_location text, at_door boolean
 )
@@ -148,7 +148,7 @@ BEGIN
     IF sale.numbered THEN
         PERFORM allocate_seats(booking_id, sale.id, wanted);
     END IF;
-    outcome := 'held'; currency := sale.currency; category_name := sale.name; event_name := sale.event_name;
+    outcome := 'held'; reference := p_reference; event_id := sale.event_id; currency := sale.currency; category_name := sale.name; event_name := sale.event_name;
     event_ends_at := sale.ends_at; event_location := sale.location; at_door := sale.at_door;
     RETURN NEXT;
 END

@@ -1,0 +1,147 @@
+"""What bookings look like on the wire."""
+
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from rest_framework import serializers
+
+from bookings.models import Booking, Ticket
+from bookings.references import spoken
+from bookings.states import Source, Status
+from common.api import Input
+from common.money import to_decimal
+from events.models import Event
+
+
+class BookingIn(Input):
+    protected = ("user_id", "price", "amount_minor", "amount", "status", "source", "expires_at", "reference")
+
+    event_id = serializers.UUIDField(required=False)
+    category_id = serializers.UUIDField()
+    quantity = serializers.IntegerField(min_value=1, max_value=1000)
+    allow_partial = serializers.BooleanField(default=False)
+
+    def to_internal_value(self, data: Any) -> Any:
+        quantity = data.get("quantity", 1)
+        if not isinstance(quantity, int) or isinstance(quantity, bool):
+            raise serializers.ValidationError({"quantity": ["Write a whole number."]})
+        return super().to_internal_value(data)
+
+
+class EventBriefOut(serializers.Serializer):
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    date = serializers.DateField()
+    location = serializers.CharField()
+    starts_at = serializers.DateTimeField()
+    ends_at = serializers.DateTimeField()
+    timezone = serializers.CharField()
+
+
+class CategoryBriefOut(serializers.Serializer):
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+
+
+class TicketOut(serializers.Serializer):
+    id = serializers.UUIDField()
+    code = serializers.CharField()
+    ticket_id = serializers.CharField(help_text="The same as `code`.")
+    status = serializers.ChoiceField(choices=Ticket.Status.choices)
+    seat_number = serializers.CharField(allow_null=True)
+    price = serializers.DecimalField(max_digits=12, decimal_places=3, coerce_to_string=True)
+    holder_name = serializers.CharField()
+    purchase_date = serializers.DateTimeField()
+    event_id = serializers.UUIDField()
+
+
+class RefundOut(serializers.Serializer):
+    amount_minor = serializers.IntegerField()
+    currency = serializers.CharField()
+    status = serializers.CharField()
+
+
+class BookingOut(serializers.Serializer):
+    id = serializers.UUIDField()
+    reference = serializers.CharField()
+    status = serializers.ChoiceField(choices=Status.choices)
+    event_id = serializers.UUIDField()
+    event = EventBriefOut()
+    category_id = serializers.UUIDField()
+    category = CategoryBriefOut()
+    quantity = serializers.IntegerField()
+    amount_minor = serializers.IntegerField()
+    currency = serializers.CharField()
+    expires_at = serializers.DateTimeField(allow_null=True)
+    source = serializers.ChoiceField(choices=Source.choices)
+    created_at = serializers.DateTimeField()
+    seats = serializers.ListField(child=serializers.CharField())
+    tickets = TicketOut(many=True)
+    refund = RefundOut(allow_null=True)
+
+
+class HeldOut(serializers.Serializer):
+    booking = BookingOut()
+    waitlist = serializers.DictField(allow_null=True)
+
+
+def render_event(event: Event) -> dict[str, Any]:
+    """Return the short form of an event that goes with bookings and tickets."""
+    return {
+        "id": event.pk,
+        "name": event.name,
+        "date": local_date(event),
+        "location": event.location,
+        "starts_at": event.starts_at,
+        "ends_at": event.ends_at,
+        "timezone": event.timezone,
+    }
+
+
+def local_date(event: Event) -> str:
+    """Return the day the event starts on, where it takes place."""
+    return event.starts_at.astimezone(ZoneInfo(event.timezone)).date().isoformat()
+
+
+def render_ticket(ticket: Ticket, booking: Booking) -> dict[str, Any]:
+    """Return a ticket's form on the wire."""
+    return {
+        "id": ticket.pk,
+        "code": ticket.code,
+        "ticket_id": ticket.code,
+        "status": ticket.status,
+        "seat_number": ticket.seat.label if ticket.seat else None,
+        "price": str(to_decimal(booking.amount_minor // booking.quantity, booking.currency)),
+        "holder_name": ticket.holder_name,
+        "purchase_date": ticket.issued_at,
+        "event_id": booking.event_id,
+    }
+
+
+def render_booking(booking: Booking, *, new: bool = False) -> dict[str, Any]:
+    """Return a booking's form on the wire; a `new` hold has no tickets, seats or refund to look for."""
+    return {
+        "id": booking.pk,
+        "reference": spoken(booking.reference),
+        "status": booking.status,
+        "event_id": booking.event_id,
+        "event": render_event(booking.event),
+        "category_id": booking.category_id,
+        "category": {"id": booking.category_id, "name": booking.category.name},
+        "quantity": booking.quantity,
+        "amount_minor": booking.amount_minor,
+        "currency": booking.currency,
+        "expires_at": booking.expires_at,
+        "source": booking.source,
+        "created_at": booking.created_at,
+        "seats": [] if new else [taken.seat.label for taken in booking.booking_seats.all()],
+        "tickets": [] if new else [render_ticket(ticket, booking) for ticket in booking.tickets.all()],
+        "refund": render_refund(booking),
+    }
+
+
+def render_refund(booking: Booking) -> dict[str, Any] | None:
+    """Return what is going back to the buyer, or None."""
+    if not booking.refund_minor:
+        return None
+    return {"amount_minor": booking.refund_minor, "currency": booking.currency, "status": booking.refund_status}

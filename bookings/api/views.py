@@ -1,0 +1,143 @@
+"""The booking doors of the API: translate, call one service, render."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from bookings import queries, services
+from bookings.api.serializers import BookingIn, BookingOut, HeldOut, render_booking
+from bookings.models import Booking
+from common.api import Answer, Pages, idempotent, parse_id, read
+from common.errors import NotFound
+
+IDEMPOTENCY = OpenApiParameter(
+    "Idempotency-Key", str, OpenApiParameter.HEADER, description="The same key again gives the same answer, once."
+)
+
+
+def paged(request: Request, bookings: QuerySet[Booking], view: APIView) -> Answer:
+    """Return one page of bookings."""
+    pages = Pages()
+    page = pages.paginate_queryset(bookings, request, view=view) or []
+    return pages.get_paginated_response([render_booking(booking) for booking in page])
+
+
+class BookingsView(APIView):
+    """POST takes a hold, GET lists one's bookings."""
+
+    @extend_schema(
+        operation_id="createBooking",
+        tags=["bookings"],
+        request=BookingIn,
+        responses={201: HeldOut},
+        parameters=[IDEMPOTENCY],
+        summary="Hold tickets",
+    )
+    def post(self, request: Request) -> Answer:
+        wish = read(BookingIn, request)
+        return idempotent(request, lambda: self.hold(request, wish))
+
+    def hold(self, request: Request, wish: dict[str, Any]) -> Answer:
+        booking = services.hold_seats(user_id=request.user.pk, **wish)
+        return Answer({"booking": render_booking(booking, new=booking.is_hold), "waitlist": None}, status=201)
+
+    @extend_schema(
+        operation_id="listBookings", tags=["bookings"], responses=BookingOut(many=True), summary="My bookings"
+    )
+    def get(self, request: Request) -> Answer:
+        return paged(request, queries.list_bookings_for(user_id=request.user.pk), self)
+
+
+class ConfirmedBookingsView(APIView):
+    @extend_schema(
+        operation_id="listConfirmedBookings",
+        tags=["bookings"],
+        responses=BookingOut(many=True),
+        summary="My confirmed bookings",
+    )
+    def get(self, request: Request) -> Answer:
+        return paged(request, queries.list_confirmed_for(user_id=request.user.pk), self)
+
+
+class BookingView(APIView):
+    @extend_schema(operation_id="getBooking", tags=["bookings"], responses=BookingOut, summary="One booking")
+    def get(self, request: Request, booking_id: str) -> Answer:
+        booking = queries.get_booking_for(user_id=request.user.pk, booking_id=parse_id(booking_id, "booking"))
+        return Answer(render_booking(booking))
+
+
+class ConfirmedBookingView(APIView):
+    @extend_schema(
+        operation_id="getConfirmedBooking", tags=["bookings"], responses=BookingOut, summary="One confirmed booking"
+    )
+    def get(self, request: Request, booking_id: str) -> Answer:
+        booking = queries.get_booking_for(user_id=request.user.pk, booking_id=parse_id(booking_id, "booking"))
+        if booking.status != Booking.Status.CONFIRMED:
+            raise NotFound("This booking is not confirmed.")
+        return Answer(render_booking(booking))
+
+
+class ReferenceView(APIView):
+    @extend_schema(
+        operation_id="getBookingByReference", tags=["bookings"], responses=BookingOut, summary="A booking by reference"
+    )
+    def get(self, request: Request, reference: str) -> Answer:
+        return Answer(
+            render_booking(queries.get_booking_by_reference_for(user_id=request.user.pk, reference=reference))
+        )
+
+
+class PendingView(APIView):
+    """The current hold: show it, give it up."""
+
+    @extend_schema(operation_id="getHold", tags=["bookings"], responses=BookingOut, summary="My current hold")
+    def get(self, request: Request) -> Answer:
+        return Answer(render_booking(self.hold(request)))
+
+    @extend_schema(
+        operation_id="giveUpHold", tags=["bookings"], request=None, responses=BookingOut, summary="Give up my hold"
+    )
+    def delete(self, request: Request) -> Answer:
+        ended = services.give_up_hold(booking_id=self.hold(request).pk)
+        booking = queries.get_booking_for(user_id=request.user.pk, booking_id=ended.pk)
+        return Answer(render_booking(booking), message="Your tickets were released.")
+
+    def hold(self, request: Request) -> Booking:
+        hold = queries.get_current_hold(user_id=request.user.pk)
+        if hold is None:
+            raise NotFound("You hold no tickets right now.")
+        return hold
+
+
+class ExtendView(APIView):
+    @extend_schema(
+        operation_id="extendHold", tags=["bookings"], request=None, responses=BookingOut, summary="I need more time"
+    )
+    def post(self, request: Request, booking_id: str) -> Answer:
+        booking = queries.get_booking_for(user_id=request.user.pk, booking_id=parse_id(booking_id, "booking"))
+        services.extend_hold(booking_id=booking.pk, user_id=request.user.pk)
+        return Answer(render_booking(queries.get_booking_for(user_id=request.user.pk, booking_id=booking.pk)))
+
+
+class CancelView(APIView):
+    @extend_schema(
+        operation_id="cancelBooking",
+        tags=["bookings"],
+        request=None,
+        responses=BookingOut,
+        parameters=[IDEMPOTENCY],
+        summary="Cancel a booking",
+    )
+    def put(self, request: Request, booking_id: str) -> Answer:
+        booking = queries.get_booking_for(user_id=request.user.pk, booking_id=parse_id(booking_id, "booking"))
+        return idempotent(request, lambda: cancel(request, booking))
+
+
+def cancel(request: Request, booking: Booking) -> Answer:
+    """Cancel one's own booking and answer with it."""
+    services.cancel_booking(booking_id=booking.pk, by="buyer")
+    ended = queries.get_booking_for(user_id=request.user.pk, booking_id=booking.pk)
+    return Answer(render_booking(ended), message="Your booking is cancelled. What you paid goes back to you.")

@@ -1,0 +1,94 @@
+"""Reads of bookings and tickets; each one also answers "may this person see it?"."""
+
+from uuid import UUID
+
+from django.db.models import Prefetch, Q, QuerySet
+from django.db.models.functions import Now
+
+from bookings.models import Booking, BookingSeat, Ticket
+from bookings.references import normalise_reference
+from bookings.states import LIVE, Status
+from common.errors import NotFound
+
+
+def bookings_with_all() -> QuerySet[Booking]:
+    """Return bookings with everything that pages and answers show, in a fixed number of statements."""
+    return Booking.objects.select_related("event", "category").prefetch_related(
+        Prefetch("tickets", Ticket.objects.select_related("seat").order_by("number")),
+        Prefetch(
+            "booking_seats", BookingSeat.objects.filter(live=True).select_related("seat").order_by("seat__number")
+        ),
+    )
+
+
+def get_booking_for(*, user_id: UUID, booking_id: UUID) -> Booking:
+    """
+    Load a person's own booking.
+
+    :raises NotFound: if there is none, or it is somebody else's
+    """
+    return own(Q(pk=booking_id), user_id)
+
+
+def get_booking_by_reference_for(*, user_id: UUID, reference: str) -> Booking:
+    """
+    Load a person's own booking by the reference they read out or typed.
+
+    :raises NotFound: if there is none, or it is somebody else's
+    """
+    return own(Q(reference=normalise_reference(reference)), user_id)
+
+
+def get_current_hold(*, user_id: UUID, event_id: UUID | None = None) -> Booking | None:
+    """Return the person's newest live hold (for one event, if named), or None."""
+    holds = bookings_with_all().filter(user_id=user_id, status=Status.PENDING, expires_at__gt=Now())
+    if event_id is not None:
+        holds = holds.filter(event_id=event_id)
+    return holds.order_by("-created_at").first()
+
+
+def list_bookings_for(*, user_id: UUID) -> QuerySet[Booking]:
+    """Return a person's bookings, newest first."""
+    return bookings_with_all().filter(user_id=user_id).order_by("-created_at", "id")
+
+
+def list_confirmed_for(*, user_id: UUID) -> QuerySet[Booking]:
+    """Return a person's confirmed bookings, newest first."""
+    return list_bookings_for(user_id=user_id).filter(status=Status.CONFIRMED)
+
+
+def get_live_booking_for(*, user_id: UUID, event_id: UUID) -> Booking | None:
+    """Return the person's live booking for an event (offer, hold or sale), or None."""
+    live = Q(status=Status.CONFIRMED) | Q(status__in=LIVE, expires_at__gt=Now())
+    return bookings_with_all().filter(live, user_id=user_id, event_id=event_id).order_by("-created_at").first()
+
+
+def get_ticket_for(*, user_id: UUID, code: str) -> Ticket:
+    """
+    Load a person's own ticket by its code.
+
+    :raises NotFound: if there is none, or it is somebody else's
+    """
+    ticket = tickets_with_all().filter(code=code, booking__user_id=user_id).first()
+    if ticket is None:
+        raise NotFound
+    return ticket
+
+
+def list_tickets_for(*, user_id: UUID) -> QuerySet[Ticket]:
+    """Return a person's tickets that are not void, soonest event first."""
+    mine = tickets_with_all().filter(booking__user_id=user_id).exclude(status=Ticket.Status.VOID)
+    return mine.order_by("booking__event__starts_at", "booking_id", "number")
+
+
+def tickets_with_all() -> QuerySet[Ticket]:
+    """Return tickets with their booking, event, category and seat."""
+    return Ticket.objects.select_related("booking__event", "booking__category", "booking__user", "seat")
+
+
+def own(which: Q, user_id: UUID) -> Booking:
+    """Load one booking of this person or raise NotFound."""
+    booking = bookings_with_all().filter(which, user_id=user_id).first()
+    if booking is None:
+        raise NotFound("There is no such booking, or it is not yours.")
+    return booking

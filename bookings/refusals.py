@@ -1,0 +1,136 @@
+"""The ways a booking may be refused, each with its stable code, and the database's refusals turned into them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db import DatabaseError, IntegrityError
+
+from common.errors import Conflict, Forbidden, Gone, IllegalTransition, Invalid, NotFound, TooMany
+
+
+class CategoryNotFound(NotFound):
+    message = "This event does not sell such tickets."
+
+
+class SoldOut(Conflict):
+    code = "sold_out"
+    message = "The last of these tickets just went."
+
+
+class PartlyAvailable(Conflict):
+    code = "partial"
+    message = "There are not that many left."
+
+
+class SaleNotOpen(Conflict):
+    code = "sale_not_open"
+    message = "The sale has not opened yet."
+
+
+class SaleClosed(Conflict):
+    code = "sale_closed"
+    message = "The sale is over."
+
+
+class EventCancelled(Conflict):
+    code = "event_cancelled"
+    message = "This event was cancelled."
+
+
+class AlreadyBooked(Conflict):
+    code = "already_booked"
+    message = "You already have tickets for this event. Cancel them first if you want others."
+
+
+class HoldExists(Conflict):
+    code = "hold_exists"
+    message = "Tickets for this event are already held for you. Pay for them or give them up first."
+
+
+class TooManyTickets(Invalid):
+    code = "too_many_tickets"
+    message = "That is more than one booking may have."
+
+
+class TicketLimit(Conflict):
+    code = "ticket_limit"
+    message = "That is more than one person may have for this event."
+
+
+class TooManyHolds(TooMany):
+    code = "too_many_holds"
+    message = "You held tickets for this event many times within an hour. Try again later."
+
+
+class QueueRequired(Forbidden):
+    code = "queue_required"
+    message = "This sale has a line. Join it to buy."
+
+
+class VerificationRequired(Forbidden):
+    code = "verification_required"
+    message = "This event checks faces. Get verified first, then take your tickets."
+
+
+class AccountInactive(Forbidden):
+    code = "account_inactive"
+    message = "This account can not buy tickets."
+
+
+class HoldExpired(Gone):
+    code = "hold_expired"
+    message = "Your hold has ended. If tickets are still free you can take them again. Nothing was charged."
+
+
+class OfferExpired(Gone):
+    code = "offer_expired"
+    message = "This offer has ended and went to the next person."
+
+
+class SeatsGone(Conflict):
+    code = "seats_gone"
+    message = "Your hold had ended and the seats went to somebody else. What you paid is on its way back."
+
+
+class CancelTooLate(Conflict):
+    code = "cancel_too_late"
+    message = "It is too late to cancel."
+
+
+class ExtensionRefused(Conflict):
+    code = "extension_refused"
+    message = "This hold can not be extended any further."
+
+
+BY_OUTCOME = {
+    "not_found": CategoryNotFound,
+    "event_cancelled": EventCancelled,
+    "sale_not_open": SaleNotOpen,
+    "sale_closed": SaleClosed,
+    "too_many_tickets": TooManyTickets,
+    "queue_required": QueueRequired,
+    "verification_required": VerificationRequired,
+    "account_inactive": AccountInactive,
+    "already_booked": AlreadyBooked,
+    "hold_exists": HoldExists,
+    "too_many_holds": TooManyHolds,
+    "partial": PartlyAvailable,
+    "sold_out": SoldOut,
+}
+BY_SQLSTATE = {"FS001": SoldOut, "FS002": IllegalTransition, "FS003": TicketLimit}
+
+
+@contextmanager
+def database_refusals() -> Iterator[None]:
+    """Turn what the booking table's triggers and constraints refuse into the error a person understands."""
+    try:
+        yield
+    except IntegrityError as error:
+        if "one_live_booking_per_person_event_and_source" in str(error):
+            raise HoldExists from error
+        raise
+    except DatabaseError as error:
+        refusal = BY_SQLSTATE.get(getattr(error.__cause__, "sqlstate", None) or "")
+        if refusal is None:
+            raise
+        raise refusal from error

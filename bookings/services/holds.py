@@ -1,0 +1,182 @@
+"""Holds: taking seats, asking for more time, the grace of a payment under way."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import F
+from django.db.models.functions import Greatest, Now
+from django.utils.module_loading import import_string
+
+from bookings.models import Booking
+from bookings.references import new_reference
+from bookings.refusals import BY_OUTCOME, ExtensionRefused, HoldExpired, SaleNotOpen, database_refusals
+from bookings.services.sales import confirm_booking
+from bookings.states import Source, Status
+from common.errors import FairseatError
+from events.models import Event, TicketCategory
+
+HOLD_SQL = "SELECT * FROM hold_seats(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+Gate = Callable[[UUID, UUID], str | None]
+
+
+def hold_seats(
+    *,
+    user_id: UUID,
+    category_id: UUID,
+    quantity: int,
+    event_id: UUID | None = None,
+    allow_partial: bool = False,
+    source: str = Source.PUBLIC,
+) -> Booking:
+    """
+    Hold `quantity` seats of a category for HOLD_SECONDS, in one statement; what costs nothing now is confirmed at once.
+
+    The rules of the sale, the row and the seats are one SQL function (`hold_seats` in the migrations), because the row of
+    counters is the one thing every buyer waits for. With `allow_partial` fewer seats are held when fewer are free.
+
+    :raises SoldOut: if no seat is free, or somebody on the waitlist has a claim to those that are
+    :raises PartlyAvailable: if only some are (`extra["available"]` says how many)
+    :raises AlreadyBooked, HoldExists, TicketLimit, TooManyTickets, TooManyHolds: if the person has enough
+    :raises SaleNotOpen, SaleClosed, EventCancelled, CategoryNotFound: if nothing is on sale
+    :raises QueueRequired, VerificationRequired: if a gate has not let the person through
+    """
+    passed = passed_gates(user_id=user_id, category_id=category_id) if source == Source.PUBLIC else ["queue"]
+    row = take_hold(user_id, event_id, category_id, quantity, allow_partial, source, passed)
+    if row["outcome"] != "held":
+        raise refusal(row, quantity)
+    booking = booking_from(row, user_id=user_id, category_id=category_id, source=source)
+    if booking.amount_minor == 0 or row["at_door"]:
+        return confirm_booking(booking_id=booking.pk)
+    return booking
+
+
+def passed_gates(*, user_id: UUID, category_id: UUID) -> list[str]:
+    """Ask every gate of settings.BOOKING_GATES and return the names of those that let this person through."""
+    gates: list[Gate] = [import_string(path) for path in settings.BOOKING_GATES]
+    return [name for gate in gates if (name := gate(user_id, category_id))]
+
+
+def take_hold(
+    user_id: UUID,
+    event_id: UUID | None,
+    category_id: UUID,
+    quantity: int,
+    allow_partial: bool,
+    source: str,
+    passed: list[str],
+) -> dict[str, Any]:
+    """Call the SQL function and return its row by column name."""
+    asynchronous = settings.HOLDS_COMMIT_ASYNC and not connection.in_atomic_block
+    with database_refusals(), connection.cursor() as cursor:
+        cursor.execute(
+            HOLD_SQL,
+            [
+                new_reference(),
+                user_id,
+                event_id,
+                category_id,
+                quantity,
+                allow_partial,
+                source,
+                settings.HOLD_SECONDS,
+                settings.HOLDS_PER_HOUR,
+                passed,
+                asynchronous,
+            ],
+        )
+        assert cursor.description is not None
+        return dict(zip([column.name for column in cursor.description], cursor.fetchone(), strict=True))
+
+
+def refusal(row: dict[str, Any], quantity: int) -> FairseatError:
+    """Return the error for an outcome, with the words and numbers that help the person go on."""
+    outcome, available = row["outcome"], row["available"]
+    kind = BY_OUTCOME[outcome]
+    if outcome == "partial":
+        text = f"Only {available} of {quantity} are left. Take {available}, or choose other tickets."
+        return kind(text, available=available)
+    if outcome == "sold_out":
+        return kind(available=0)
+    if outcome == "too_many_tickets":
+        return kind(f"One booking may have at most {available} tickets.", limit=available)
+    if outcome == "sale_not_open":
+        return SaleNotOpen(opens_at=row["expires_at"].isoformat().replace("+00:00", "Z"))
+    if outcome in {"hold_exists", "already_booked"}:
+        return kind(booking_id=str(row["booking_id"]))
+    if outcome == "too_many_holds":
+        return kind(retry_after=3600)
+    return kind()
+
+
+def booking_from(row: dict[str, Any], *, user_id: UUID, category_id: UUID, source: str) -> Booking:
+    """Build the booking with its event and category from the function's row, without reading anything again."""
+    event = Event(
+        id=row["event_id"],
+        name=row["event_name"],
+        starts_at=row["event_starts_at"],
+        ends_at=row["event_ends_at"],
+        timezone=row["event_timezone"],
+        location=row["event_location"],
+        currency=row["currency"],
+    )
+    category = TicketCategory(id=category_id, name=row["category_name"], event=event)
+    booking = Booking(
+        id=row["booking_id"],
+        reference=row["reference"],
+        user_id=user_id,
+        event=event,
+        category=category,
+        quantity=row["quantity"],
+        amount_minor=row["amount_minor"],
+        currency=row["currency"],
+        status=Status.PENDING,
+        source=source,
+        expires_at=row["expires_at"],
+        created_at=row["created_at"],
+    )
+    booking._state.adding = event._state.adding = category._state.adding = False
+    return booking
+
+
+@transaction.atomic
+def extend_hold(*, booking_id: UUID, user_id: UUID) -> Booking:
+    """
+    Give a hold HOLD_EXTENSION_SECONDS more, at most HOLD_MAX_EXTENSIONS times (WCAG 2.2.1: at least ten).
+
+    :raises HoldExpired: if it has lapsed
+    :raises ExtensionRefused: if it was extended as often as allowed, or the event does not allow it
+    """
+    booking = Booking.objects.select_related("event", "category").get(pk=booking_id, user_id=user_id)
+    extended = Booking.objects.filter(
+        pk=booking_id,
+        status=Status.PENDING,
+        expires_at__gt=Now(),
+        extensions__lt=settings.HOLD_MAX_EXTENSIONS,
+    )
+    more = timedelta(seconds=settings.HOLD_EXTENSION_SECONDS)
+    if not booking.event.allow_hold_extension:
+        raise ExtensionRefused("The organiser does not allow more time for this event.")
+    if not extended.update(expires_at=F("expires_at") + more, extensions=F("extensions") + 1):
+        booking.refresh_from_db(fields=["status", "extensions"])
+        if booking.status == Status.PENDING and booking.extensions >= settings.HOLD_MAX_EXTENSIONS:
+            raise ExtensionRefused
+        raise HoldExpired
+    booking.refresh_from_db(fields=["expires_at", "extensions", "status"])
+    return booking
+
+
+@transaction.atomic
+def grant_payment_grace(*, booking_id: UUID) -> bool:
+    """
+    Keep a hold for up to PAYMENT_GRACE_SECONDS from now because its payment is already under way at the bank.
+
+    The grace is given once and never shortens a hold. Returns whether the hold is still there.
+    """
+    deadline = Now() + timedelta(seconds=settings.PAYMENT_GRACE_SECONDS)
+    pending = Booking.objects.filter(pk=booking_id, status=Status.PENDING, expires_at__gt=Now())
+    granted = pending.filter(grace_given=False).update(expires_at=Greatest(F("expires_at"), deadline), grace_given=True)
+    return bool(granted) or pending.exists()

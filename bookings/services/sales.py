@@ -1,0 +1,138 @@
+"""Sales: turning a paid (or free) hold into tickets, also when the money comes late."""
+
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from bookings.models import Booking, BookingSeat, Ticket
+from bookings.references import new_ticket_code
+from bookings.refusals import HoldExpired, SeatsGone, SoldOut, TicketLimit, database_refusals
+from bookings.signals import booking_confirmed
+from bookings.states import Status
+from common import outbox
+from common.errors import IllegalTransition, NotFound
+
+
+@transaction.atomic
+def confirm_booking(*, booking_id: UUID) -> Booking:
+    """
+    Turn a live hold into a sale: status, seats and tickets in one transaction, the mail with them through the outbox.
+
+    :raises HoldExpired: if the hold has lapsed
+    :raises IllegalTransition: if it is no hold (any more)
+    """
+    changed = Booking.objects.filter(pk=booking_id, status=Status.PENDING, expires_at__gt=Now()).update(
+        status=Status.CONFIRMED, confirmed_at=Now(), expires_at=None
+    )
+    booking = load(booking_id)
+    if not changed:
+        raise HoldExpired if booking.status in {Status.PENDING, Status.EXPIRED} else IllegalTransition
+    issue_tickets(booking)
+    return booking
+
+
+def settle_paid_booking(*, booking_id: UUID) -> Booking:
+    """
+    Give a booking that was paid its tickets, whenever the money came.
+
+    A live hold is confirmed. A lapsed one takes its seats again if they are still free and nobody on the waitlist has a
+    claim to them. A confirmed one is returned as it is, so the webhook and the client may both call this.
+
+    :raises SeatsGone: if the seats can not be had any more: the money must go back
+    """
+    try:
+        return confirm_booking(booking_id=booking_id)
+    except HoldExpired:
+        return retake(booking_id=booking_id)
+    except IllegalTransition:
+        booking = load(booking_id)
+        if booking.status == Status.CONFIRMED:
+            return booking
+        raise SeatsGone from None
+
+
+def retake(*, booking_id: UUID) -> Booking:
+    """
+    Confirm a lapsed hold whose payment came late, if its seats are free.
+
+    :raises SeatsGone: if they are not, or the person, the event or the sale no longer allows it
+    """
+    try:
+        with transaction.atomic(), database_refusals():
+            Booking.objects.filter(pk=booking_id, status=Status.PENDING, expires_at__lte=Now()).update(
+                status=Status.EXPIRED, end_reason="lapsed"
+            )
+            still_on = Q(event__status="published", event__ends_at__gt=Now())
+            candidate = Booking.objects.filter(pk=booking_id, status=Status.EXPIRED)
+            if not candidate.filter(still_on).exists() or not candidate.update(
+                status=Status.CONFIRMED, confirmed_at=Now(), expires_at=None, ended_at=None, end_reason=""
+            ):
+                return confirmed_or_gone(booking_id)
+            booking = load(booking_id)
+            if booking.category.numbered:
+                take_seats_again(booking)
+            issue_tickets(booking)
+            return booking
+    except (SoldOut, TicketLimit) as error:
+        raise SeatsGone from error
+
+
+def confirmed_or_gone(booking_id: UUID) -> Booking:
+    """
+    Return the booking if a rival has confirmed it meanwhile.
+
+    :raises SeatsGone: otherwise
+    """
+    booking = load(booking_id)
+    if booking.status == Status.CONFIRMED:
+        return booking
+    raise SeatsGone
+
+
+def take_seats_again(booking: Booking) -> None:
+    """Choose numbered seats anew; the old ones may be somebody else's. The booking's trigger holds the inventory's lock."""
+    BookingSeat.objects.filter(booking=booking).delete()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT allocate_seats(%s, %s, %s)", [booking.pk, booking.category_id, booking.quantity])
+
+
+def issue_tickets(booking: Booking) -> None:
+    """Make one ticket per seat of a booking that was just confirmed, and announce it."""
+    seats: list[BookingSeat | None] = [None] * booking.quantity
+    if booking.category.numbered:
+        seats = list(
+            BookingSeat.objects.filter(booking=booking, live=True)
+            .select_related("seat")
+            .order_by("seat__rank", "seat__number")
+        )
+    Ticket.objects.bulk_create(
+        Ticket(
+            booking=booking,
+            code=new_ticket_code(),
+            number=number,
+            seat=taken.seat if taken else None,
+            holder_name=booking.user.display_name,
+        )
+        for number, taken in enumerate(seats, start=1)
+    )
+    outbox.put(topic="tickets_mail", dedupe_key=f"tickets_mail:{booking.pk}", booking_id=str(booking.pk))
+    booking_confirmed.send(Booking, booking_id=booking.pk)
+
+
+def load(booking_id: UUID) -> Booking:
+    """
+    Load a booking with what its tickets and answers show.
+
+    :raises NotFound: if there is none
+    """
+    booking = Booking.objects.select_related("event", "category", "user").filter(pk=booking_id).first()
+    if booking is None:
+        raise NotFound
+    return booking
+
+
+def record_refund(*, booking_id: UUID, amount_minor: int, status: str) -> None:
+    """Note on a booking what of its money goes back (`amount_minor` in all) and how far that is; payments calls this."""
+    Booking.objects.filter(pk=booking_id).update(refund_minor=amount_minor, refund_status=status)

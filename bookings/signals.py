@@ -1,0 +1,7 @@
+"""Announcements upward, sent inside the transaction; receivers do `task.delay_on_commit(booking_id=…)` and nothing else."""
+
+from django.dispatch import Signal
+
+# kwargs: booking_id (UUID)
+booking_confirmed = Signal()
+booking_ended = Signal()

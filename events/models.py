@@ -1,6 +1,7 @@
 """The catalogue: events, their ticket categories, the seats and the counters that keep them from being oversold."""
 
 import uuid
+from datetime import datetime
 
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
@@ -59,6 +60,9 @@ class Event(Stateful):
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(auto_now=True, editable=False)
     cancelled_reason = models.CharField(max_length=500, blank=True, editable=False)
+    deleted_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="Gone from every list; kept because old bookings refer to it."
+    )
 
     class Meta:
         ordering = ["starts_at", "id"]
@@ -91,6 +95,48 @@ class Event(Stateful):
     def __str__(self) -> str:
         return self.name
 
+    # What follows reads `categories` with their inventory: load them with `events.queries`, which prefetches both.
+    @property
+    def total_tickets(self) -> int:
+        """Seats of all categories."""
+        return sum(category.inventory.capacity for category in self.categories.all())
+
+    @property
+    def available_tickets(self) -> int:
+        """Seats the public may take now."""
+        return sum(category.available for category in self.categories.all())
+
+    @property
+    def from_price_minor(self) -> int:
+        """The lowest price that is open to new buyers (or the lowest of all when none is)."""
+        categories = self.categories.all()
+        prices = [category.price_minor for category in categories if not category.closed]
+        return min(prices or [category.price_minor for category in categories], default=0)
+
+    @staticmethod
+    def ended() -> Q:
+        """Events whose end has passed, by the database's clock."""
+        return Q(ends_at__lte=Now())
+
+    def sale_state(self, now: datetime) -> str:
+        """
+        Return what a buyer finds at `now`: draft, cancelled, over, upcoming, closed, sold_out, selling_out or on_sale.
+
+        For display; whether a hold is possible is decided by the database at the moment of the hold.
+        """
+        if self.status in {self.Status.DRAFT, self.Status.CANCELLED}:
+            return str(self.status)
+        if self.status == self.Status.COMPLETED or self.ends_at <= now:
+            return "over"
+        if self.sale_starts_at is not None and self.sale_starts_at > now:
+            return "upcoming"
+        if (self.sale_ends_at or self.starts_at) <= now or all(category.closed for category in self.categories.all()):
+            return "closed"
+        available = self.available_tickets
+        if not available:
+            return "sold_out"
+        return "selling_out" if available * 10 <= self.total_tickets else "on_sale"
+
 
 class TicketCategory(models.Model):
     """A price tier of an event. Cold: bookings refer to it, and nothing in it changes while they are made."""
@@ -114,6 +160,11 @@ class TicketCategory(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def available(self) -> int:
+        """Seats of this category the public may take now."""
+        return 0 if self.closed else self.inventory.available
 
 
 class SeatInventory(models.Model):

@@ -1,1 +1,157 @@
-"""What every test stands on."""
+"""
+What every test stands on: a real PostgreSQL and Redis, an API client, people, and a running site for browsers.
+
+The environment is set before Django reads it. With DATABASE_URL and REDIS_URL set, those servers are used; otherwise a
+cluster of the tests' own is started under `.data/test` and stopped by the last test run that uses it.
+"""
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from config import embedded
+
+ROOT = Path(__file__).resolve().parent.parent
+DATA_DIR = ROOT / ".data" / "test"
+XDIST_WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
+INDEX = int(XDIST_WORKER.removeprefix("gw")) + 1 if XDIST_WORKER else 0
+servers = ExitStack()
+
+
+def set_environment() -> None:
+    """Write the tests' settings where Django will look for them."""
+    if os.environ.setdefault("TESTS_SERVERS", "given" if os.environ.get("DATABASE_URL") else "own") == "own":
+        servers.enter_context(embedded.in_use(DATA_DIR, durable=False))
+        where = embedded.addresses(DATA_DIR)
+        os.environ |= {"DATABASE_URL": where.database_url, "REDIS_URL": where.redis_url, "DATA_DIR": str(DATA_DIR)}
+        first_port = 21_000
+    else:
+        os.environ.setdefault("DATA_DIR", str(DATA_DIR))
+        first_port = int(os.environ.setdefault("TESTS_PORT", os.environ.get("PORT", "22000")))
+    if INDEX:
+        given = urlsplit(os.environ["REDIS_URL"])
+        database = int(parse_qs(given.query).get("db", ["0"])[0] or given.path.strip("/") or 0) + INDEX
+        os.environ["REDIS_URL"] = given._replace(query=f"db={database}").geturl()
+    os.environ |= {
+        "DJANGO_SETTINGS_MODULE": "config.settings",
+        "DEBUG": "1",
+        "ROLE": "command",
+        "PORT": str(free_port(first_port + 20 * INDEX)),
+        "LOG_LEVEL": os.environ.get("TESTS_LOG_LEVEL", "CRITICAL"),
+        # The limits are real, and far above what a test needs unless it lowers them.
+        "THROTTLE_AUTH": "100000",
+        "THROTTLE_AUTH_ADDRESS": "100000",
+        "THROTTLE_BOOKING": "100000",
+        "THROTTLE_BOOKING_ADDRESS": "100000",
+        "THROTTLE_READ": "100000",
+        "THROTTLE_READ_ADDRESS": "1000000",
+        "HOLDS_PER_HOUR": "1000",
+    }
+    for name in ("STRIPE_SECRET_KEY", "STRIPE_API_BASE", "STRIPE_WEBHOOK_SECRETS", "EMAIL_URL", "SENTRY_DSN"):
+        os.environ.pop(name, None)
+
+
+def free_port(first: int) -> int:
+    """Return a port that is free together with the next one (the payment sandbox's)."""
+    for port in range(first, first + 20, 2):
+        try:
+            with socket.create_server(("127.0.0.1", port)), socket.create_server(("127.0.0.1", port + 1)):
+                return port
+        except OSError:
+            continue
+    raise RuntimeError(f"No two free ports between {first} and {first + 20}.")
+
+
+set_environment()
+
+
+def pytest_configure() -> None:
+    """Load the settings, so that pytest-django finds them and sets Django up."""
+    from django.conf import settings
+
+    assert settings.DEBUG
+
+
+def pytest_unconfigure() -> None:
+    """Leave the servers; the last test run to leave stops them."""
+    servers.close()
+
+
+@pytest.fixture(autouse=True)
+def _only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refuse every connection that would leave the machine."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: object) -> None:
+        if self.family in {socket.AF_INET, socket.AF_INET6} and isinstance(address, tuple):
+            host = str(address[0])
+            assert host in {"localhost", "::1"} or host.startswith("127."), f"a test wanted to connect to {address}"
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture(autouse=True)
+def _clean_redis() -> None:
+    """Begin every test with an empty Redis, but for the queues of a running site's worker."""
+    from common import ratelimit
+
+    client = ratelimit.connection()
+    keys = [key for key in client.scan_iter(count=1000) if not key.startswith((b"_kombu", b"unacked", b"celery"))]
+    if keys:
+        client.delete(*keys)
+
+
+@pytest.fixture
+def api() -> "Api":  # noqa: F821
+    """An API client that is nobody; `api.as_user(user)` is one that speaks for `user`."""
+    from tests.client import Api
+
+    return Api()
+
+
+@pytest.fixture
+def client_for() -> Callable:
+    """`client_for(user)` returns a browser-like Django client with that person's session."""
+    from django.test import Client
+
+    def client_for(user: object) -> Client:
+        client = Client()
+        client.force_login(user)
+        return client
+
+    return client_for
+
+
+@pytest.fixture
+def user_factory() -> type:
+    """The factory of people: `user_factory(is_staff=True)`."""
+    from tests.factories import UserFactory
+
+    return UserFactory
+
+
+@pytest.fixture
+def count_redis_calls() -> Callable:
+    """`with count_redis_calls() as calls:` collects the name of every command this process sends to Redis."""
+    import redis.connection
+
+    @contextmanager
+    def counting() -> Iterator[list[str]]:
+        calls: list[str] = []
+        original = redis.connection.AbstractConnection.send_command
+
+        def send_command(self: object, *args: object, **kwargs: object) -> object:
+            calls.append(args[0].decode() if isinstance(args[0], bytes) else str(args[0]))
+            return original(self, *args, **kwargs)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(redis.connection.AbstractConnection, "send_command", send_command)
+            yield calls
+
+    return counting

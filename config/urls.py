@@ -1,16 +1,17 @@
-"""Every door's address."""
+"""Every door's address. Both `/api/v1` and `/api` lead to the same views; the first is the canonical one."""
 
-from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 handler400 = "config.pages.bad_request"
 handler403 = "config.pages.forbidden"
 handler404 = "config.pages.not_found"
 handler500 = "config.pages.server_error"
 
-api = []
+api = [
+    path("", include("events.api.urls")),
+    path("", include("bookings.api.urls")),
+]
 
 urlpatterns = [
     path("api/v1/", include(api)),

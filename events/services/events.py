@@ -17,6 +17,7 @@ from events.models import Event, SeatInventory, TicketCategory
 from events.refusals import (
     BadCategory,
     BadTimes,
+    CategoryNotFound,
     CurrencyIsFixed,
     EventHasBookings,
     EventInThePast,
@@ -96,12 +97,20 @@ def create_event(
 
 @transaction.atomic
 def update_event(
-    *, event_id: UUID, total_tickets: int | None = None, price_minor: int | None = None, **changes: Any
+    *,
+    event_id: UUID,
+    total_tickets: int | None = None,
+    price_minor: int | None = None,
+    categories: Sequence[NewCategory | dict[str, Any]] = (),
+    status: str | None = None,
+    reason: str = "",
+    **changes: Any,
 ) -> Event:
     """
     Change the columns given in `changes`, and of an event with one category its capacity and price.
 
-    What was booked stays as it was booked: a new price is for new bookings.
+    `categories` are new ones to add, or arguments of `update_category`. `status` then publishes, cancels or completes the
+    event. What was booked stays as it was booked: a new price is for new bookings. All of it happens, or nothing.
 
     :raises EventIsOver: if the event is completed, cancelled or gone
     :raises ManyCategories: if a capacity or price is given and the event has several categories
@@ -111,6 +120,8 @@ def update_event(
     if unknown := changes.keys() - FIELDS:
         raise TypeError(f"an event has no {', '.join(sorted(unknown))}")
     event = lock(event_id)
+    if status == event.status and not (changes or categories or total_tickets or price_minor is not None):
+        return event
     if event.status not in CHANGEABLE:
         raise EventIsOver
     if changes.get("currency", event.currency) != event.currency:
@@ -128,7 +139,42 @@ def update_event(
         if len(only) != 1:
             raise ManyCategories
         update_category(category_id=only[0].pk, capacity=total_tickets, price_minor=price_minor)
+    for category in categories:
+        if isinstance(category, NewCategory):
+            add_category(event_id=event_id, new=category)
+        else:
+            own_category(event, category["category_id"])
+            update_category(**category)
+    if status is not None and status != event.status:
+        event = change_status(event_id, status, reason)
     return event
+
+
+def own_category(event: Event, category_id: UUID) -> None:
+    """
+    Check that a category is this event's.
+
+    :raises CategoryNotFound: if it is not
+    """
+    if not event.categories.filter(pk=category_id).exists():
+        raise CategoryNotFound
+
+
+def change_status(event_id: UUID, status: str, reason: str) -> Event:
+    """
+    Take the step that leads to `status`.
+
+    :raises IllegalTransition: if no step does
+    """
+    match status:
+        case Event.Status.PUBLISHED:
+            return publish_event(event_id=event_id)
+        case Event.Status.CANCELLED:
+            return cancel_event(event_id=event_id, reason=reason)
+        case Event.Status.COMPLETED:
+            return complete_event(event_id=event_id)
+        case _:
+            raise IllegalTransition("What was published can not be a draft again.")
 
 
 @transaction.atomic

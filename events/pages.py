@@ -1,0 +1,140 @@
+"""The catalogue as pages: finding an event, choosing tickets, its poster."""
+
+from collections import OrderedDict
+from datetime import datetime
+from threading import Lock
+from uuid import UUID
+
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotModified, HttpResponsePermanentRedirect
+from django.shortcuts import render
+from django.utils import timezone
+from django.utils.cache import patch_vary_headers
+from django.utils.crypto import salted_hmac
+from django.views.decorators.http import require_safe
+
+from common.errors import NotFound
+from common.pages import form_problems, page
+from events import artwork, queries
+from events.forms import WHEN, ChoiceForm, SearchForm
+from events.models import Event
+from events.standing import Standing, standing_of
+
+LAYOUT = "1"  # part of every ETag: raise it when the pages' look changes without a change of the events
+KEPT_EVENTS = 1000
+_kept: "OrderedDict[tuple[UUID, str], Event]" = OrderedDict()
+_lock = Lock()
+
+
+@require_safe
+@page
+def home(request: HttpRequest) -> HttpResponse:
+    """The front door: search, and every event that can still be attended."""
+    now = timezone.now()
+    form = SearchForm(request.GET)
+    valid = form.is_valid()
+    filters = form.filters(now=now)
+    try:
+        found = queries.find_events(filters, viewer_id=request.user.pk)
+    except NotFound:
+        raise Http404 from None
+    events = load(found.versions)
+    standings = [standing_of(event, now=now) for event in events]
+    etag = page_etag(request, now, [found.count, *found.versions.values(), *[one.state for one in standings]])
+    return answer(
+        request,
+        etag,
+        "events/home.html",
+        {
+            "form": form,
+            "problems": None if valid else form_problems(form),
+            "found": found,
+            "standings": standings,
+            "periods": [(key, label) for key, label in WHEN.items()],
+            "period": form.cleaned_data.get("when") or "",
+        },
+    )
+
+
+def event_list(request: HttpRequest) -> HttpResponse:
+    """`/events` is the front door."""
+    query = request.GET.urlencode()
+    return HttpResponsePermanentRedirect(f"/?{query}" if query else "/")
+
+
+@require_safe
+@page
+def event(request: HttpRequest, event_id: UUID) -> HttpResponse:
+    """One event: what, when, where, and the form that holds tickets."""
+    now = timezone.now()
+    version = queries.find_event(event_id=event_id, viewer_id=request.user.pk)
+    (shown,) = load({event_id: version})
+    standing = standing_of(shown, now=now)
+    etag = page_etag(request, now, [version, standing.state])
+    return answer(request, etag, "events/event.html", event_context(request, standing))
+
+
+def event_context(request: HttpRequest, standing: Standing) -> dict[str, object]:
+    """Return what the event page shows; the choice in the address (after a log-in) is ticked again."""
+    choice = ChoiceForm(request.GET)
+    choice.is_valid()
+    wanted = choice.cleaned_data.get("category")
+    open_tiers = [tier for tier in standing.tiers if tier.available]
+    chosen = next((tier for tier in open_tiers if tier.category.pk == wanted), open_tiers[0] if open_tiers else None)
+    most_free = max((tier.available for tier in open_tiers), default=0)
+    return {
+        "event": standing.event,
+        "standing": standing,
+        "chosen": chosen.category.pk if chosen else None,
+        "quantity": choice.cleaned_data.get("quantity") or min(2, standing.most, max(1, most_free)),
+        "numbers": range(1, min(standing.most, max(1, most_free)) + 1),
+        "kept": wanted is not None,
+    }
+
+
+@require_safe
+def poster(request: HttpRequest, version: int, event_id: UUID) -> HttpResponse:
+    """An event's picture; its address changes when the drawing does, so browsers may keep it for good."""
+    if version != artwork.VERSION:
+        raise Http404
+    response = HttpResponse(artwork.poster(event_id), content_type="image/svg+xml")
+    response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+    return response
+
+
+def load(versions: dict[UUID, str]) -> list[Event]:
+    """Return these events in order, from this process's memory where the version is still the same."""
+    with _lock:
+        known = {pk: _kept[pk, version] for pk, version in versions.items() if (pk, version) in _kept}
+    missing = [pk for pk in versions if pk not in known]
+    if missing:
+        for loaded in queries.load_events(missing):
+            known[loaded.pk] = loaded
+            with _lock:
+                _kept[loaded.pk, versions[loaded.pk]] = loaded
+                while len(_kept) > KEPT_EVENTS:
+                    _kept.popitem(last=False)
+    return [known[pk] for pk in versions if pk in known]
+
+
+def page_etag(request: HttpRequest, now: datetime, parts: list[object]) -> str:
+    """Return the ETag of a page for this person at this minute (pages say `in 5 minutes`)."""
+    secret = request.META.get("CSRF_COOKIE", "") if request.user.is_authenticated else ""
+    person = salted_hmac("page-etag", f"{request.user.pk} {secret}", algorithm="sha256").hexdigest()
+    minute = str(int(now.timestamp()) // 60)
+    return queries.etag(LAYOUT, request.get_full_path(), person, minute, *[str(part) for part in parts])
+
+
+def answer(request: HttpRequest, etag: str, template: str, context: dict[str, object]) -> HttpResponse:
+    """Render a page under its ETag, or say that the browser's copy is still right; messages must be shown, so they always render."""
+    pending = request.user.is_authenticated and request.session.get("_messages")
+    response: HttpResponse
+    if request.headers.get("If-None-Match") in {etag, f"W/{etag}"} and not pending:
+        response = HttpResponseNotModified()
+    else:
+        response = render(request, template, context)
+    if not pending:
+        response.headers["ETag"] = etag
+    person = "private" if request.user.is_authenticated else "public"
+    response.headers["Cache-Control"] = "private, no-store" if pending else f"{person}, no-cache"
+    patch_vary_headers(response, ["Cookie"])
+    return response

@@ -54,6 +54,7 @@ def set_environment() -> None:
     }
     for name in ("STRIPE_SECRET_KEY", "STRIPE_API_BASE", "STRIPE_WEBHOOK_SECRETS", "EMAIL_URL", "SENTRY_DSN"):
         os.environ.pop(name, None)
+    Path(os.environ["DATA_DIR"], "static").mkdir(parents=True, exist_ok=True)
 
 
 def free_port(first: int) -> int:

@@ -67,9 +67,7 @@ def wait_until_blocked(threads: Sequence[Thread], pids: list[int], seconds: floa
     while time.monotonic() < until:
         running = sum(thread.is_alive() for thread in threads)
         with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT count(*) FROM pg_stat_activity WHERE pid = ANY(%s) AND wait_event_type = 'Lock'", [list(pids)]
-            )
+            cursor.execute("SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted AND pid = ANY(%s)", [list(pids)])
             waiting = cursor.fetchone()[0]
         if len(pids) == len(threads) and waiting >= running:
             return

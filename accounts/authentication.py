@@ -1,7 +1,7 @@
 """Who is calling the API: a short-lived access token, checked without a database round trip."""
 
 import hashlib
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cached_property, lru_cache
 from typing import Any
 from uuid import UUID, uuid4
@@ -26,18 +26,19 @@ def backend(secret: str) -> TokenBackend:
     return TokenBackend("HS256", signing_key=key, audience=AUDIENCE, issuer=ISSUER, leeway=5)
 
 
-def issue_access_token(*, user: User, now: datetime) -> str:
-    """Return a signed access token for `user`, valid for ACCESS_TOKEN_SECONDS."""
-    return backend(settings.SECRET_KEY).encode(
-        {
-            "sub": str(user.pk),
-            "sv": user.session_version,
-            "typ": "access",
-            "iat": int(now.timestamp()),
-            "exp": int((now + timedelta(seconds=settings.ACCESS_TOKEN_SECONDS)).timestamp()),
-            "jti": uuid4().hex,
-        }
-    )
+def issue_access_token(*, user: User, now: datetime, family_id: UUID | None = None, token_id: str = "") -> str:
+    """Return a signed access token for `user`, valid for ACCESS_TOKEN_SECONDS; `family_id` is the session to log out of."""
+    claims = {
+        "sub": str(user.pk),
+        "sv": user.session_version,
+        "typ": "access",
+        "iat": int(now.timestamp()),
+        "exp": int((now + timedelta(seconds=settings.ACCESS_TOKEN_SECONDS)).timestamp()),
+        "jti": token_id or uuid4().hex,
+    }
+    if family_id is not None:
+        claims["fam"] = str(family_id)
+    return backend(settings.SECRET_KEY).encode(claims)
 
 
 def read_access_token(token: str) -> dict[str, Any]:
@@ -65,9 +66,10 @@ class Principal:
     is_authenticated = True
     is_anonymous = False
 
-    def __init__(self, pk: UUID, session_version: int) -> None:
+    def __init__(self, pk: UUID, session_version: int, family_id: UUID | None = None) -> None:
         self.pk = self.id = pk
         self.session_version = session_version
+        self.family_id = family_id
 
     @cached_property
     def person(self) -> User:
@@ -110,7 +112,8 @@ class AccessTokenAuthentication(BaseAuthentication):
             return None
         try:
             claims = read_access_token(token.strip().decode("ascii"))
-            return Principal(UUID(claims["sub"]), int(claims["sv"])), "access"
+            family_id = UUID(claims["fam"]) if "fam" in claims else None
+            return Principal(UUID(claims["sub"]), int(claims["sv"]), family_id), "access"
         except (UnicodeDecodeError, KeyError, ValueError, TypeError):
             raise AuthenticationFailed("Your session is over. Log in again.") from None
 

@@ -2,17 +2,27 @@
 
 import unicodedata
 import uuid
-from typing import Any
+from typing import Any, ClassVar
 
+import pgtrigger
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.db import models
+from django.db.models import Q
 from django.db.models.functions import Lower, Now
+from django.utils.crypto import salted_hmac
 
 
 def normalise_email(email: str) -> str:
-    """Return the one spelling of an address that we store: NFKC, without spaces around it, lower case."""
-    return unicodedata.normalize("NFKC", email).strip().lower()
+    """Return the one spelling of an address that we store: NFKC, no spaces around it, lower case, the domain in ASCII."""
+    whole = unicodedata.normalize("NFKC", email).strip().lower()
+    local, at, domain = whole.rpartition("@")
+    if domain.isascii():
+        return whole
+    try:
+        return f"{local}{at}{domain.encode('idna').decode('ascii')}"
+    except UnicodeError:
+        return whole
 
 
 class UserManager(BaseUserManager["User"]):
@@ -57,7 +67,174 @@ class User(AbstractBaseUser, PermissionsMixin):
     def __str__(self) -> str:
         return self.email
 
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        """Tie page sessions to the password and to `session_version`, so that they die with every other session."""
+        value = f"{self.password}:{self.session_version}"
+        return salted_hmac("accounts.page-session", value, secret=secret, algorithm="sha256").hexdigest()
+
     @property
     def display_name(self) -> str:
         """The name to greet with: the given name, else the part of the address before the @."""
         return self.name or self.email.split("@")[0]
+
+
+class SignupChallenge(models.Model):
+    """
+    A sign-up that waits for its code; one row per code asked for.
+
+    The code is made when the mail leaves (`sent_at`) and only its keyed hash is kept, so it is readable nowhere but in the
+    mail. A challenge for an address that has an account looks the same but never gets a code.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    signup_id = models.UUIDField(
+        default=uuid.uuid4, editable=False, help_text="The same for every code of one sign-up."
+    )
+    email = models.EmailField()
+    password = models.CharField(max_length=128, help_text="Hashed; emptied when the challenge is over.")
+    name = models.CharField(max_length=150, blank=True)
+    phone = models.CharField(max_length=32, blank=True)
+    code_salt = models.CharField(max_length=32, blank=True)
+    code_hash = models.CharField(max_length=64, blank=True)
+    tries = models.PositiveSmallIntegerField(default=0, db_default=0)
+    created_at = models.DateTimeField(db_default=Now())
+    sent_at = models.DateTimeField(null=True, blank=True)
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, blank=True)
+    superseded_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["email"],
+                condition=Q(used_at__isnull=True, superseded_at__isnull=True),
+                name="signup_has_one_live_code",
+            ),
+            models.CheckConstraint(
+                condition=Q(used_at__isnull=True) | Q(superseded_at__isnull=True), name="signup_is_used_or_superseded"
+            ),
+        ]
+        indexes = [models.Index(fields=["email", "created_at"], name="signup_by_email")]
+
+    def __str__(self) -> str:
+        return f"{self.email} {self.created_at:%Y-%m-%d %H:%M}"
+
+
+class TokenFamily(models.Model):
+    """One log-in of an API client and every refresh token that came of it; revoking it is one UPDATE."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey("accounts.User", on_delete=models.CASCADE, related_name="token_families")
+    session_version = models.PositiveIntegerField(
+        help_text="The person's at log-in; another one later ends the family."
+    )
+    created_at = models.DateTimeField(db_default=Now())
+    last_used_at = models.DateTimeField(db_default=Now())
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    revoked_because = models.CharField(max_length=32, blank=True)
+
+    class Meta:
+        verbose_name = "API session"
+
+    def __str__(self) -> str:
+        return str(self.pk)
+
+
+class RefreshToken(models.Model):
+    """A refresh token, as the SHA-256 of its text."""
+
+    token_hash = models.CharField(max_length=64, unique=True)
+    family = models.ForeignKey(TokenFamily, on_delete=models.CASCADE, related_name="tokens")
+    created_at = models.DateTimeField(db_default=Now())
+    expires_at = models.DateTimeField(db_index=True)
+    rotated_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["family"], condition=Q(rotated_at__isnull=True), name="token_family_has_one_live_token"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.token_hash[:8]
+
+
+class PasswordReset(models.Model):
+    """A wish to reset a password. The token is made when the mail leaves; unknown addresses get a row and no mail."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    email = models.EmailField()
+    user = models.ForeignKey("accounts.User", null=True, blank=True, on_delete=models.CASCADE, related_name="+")
+    token_hash = models.CharField(max_length=64, null=True, blank=True, unique=True)
+    created_at = models.DateTimeField(db_default=Now())
+    sent_at = models.DateTimeField(null=True, blank=True)
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(token_hash__isnull=True) | Q(user__isnull=False), name="password_reset_has_an_owner"
+            )
+        ]
+        indexes = [models.Index(fields=["email", "created_at"], name="password_reset_by_email")]
+
+    def __str__(self) -> str:
+        return f"{self.email} {self.created_at:%Y-%m-%d %H:%M}"
+
+
+class KnownAddress(models.Model):
+    """A network address a person has logged in from, as a keyed hash: an attacker elsewhere can not slow them down there."""
+
+    user = models.ForeignKey("accounts.User", on_delete=models.CASCADE, related_name="known_addresses")
+    digest = models.CharField(max_length=64)
+    used_at = models.DateTimeField(db_default=Now(), db_index=True)
+
+    class Meta:
+        verbose_name_plural = "known addresses"
+        constraints = [models.UniqueConstraint(fields=["user", "digest"], name="known_address_is_listed_once")]
+
+    def __str__(self) -> str:
+        return self.digest[:8]
+
+
+class SetupToken(models.Model):
+    """Leave to make the first administrator, given by an operator at the command line; works once."""
+
+    token_hash = models.CharField(max_length=64, unique=True)
+    created_at = models.DateTimeField(db_default=Now())
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, blank=True)
+    used_by = models.ForeignKey("accounts.User", null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+
+    def __str__(self) -> str:
+        return f"{self.created_at:%Y-%m-%d %H:%M}"
+
+
+class StaffAction(models.Model):
+    """
+    What a member of staff changed, append-only: the database refuses to alter or delete a row.
+
+    `before` and `after` hold no personal data (only that a name changed, not the name), because these rows outlive an account.
+    """
+
+    actor = models.ForeignKey("accounts.User", on_delete=models.PROTECT, related_name="+")
+    action = models.CharField(max_length=64)
+    object_type = models.CharField(max_length=64)
+    object_id = models.CharField(max_length=64)
+    before = models.JSONField(default=dict, blank=True)
+    after = models.JSONField(default=dict, blank=True)
+    reason = models.TextField(blank=True)
+    request_id = models.CharField(max_length=64, blank=True)
+    at = models.DateTimeField(db_default=Now(), db_index=True)
+
+    class Meta:
+        ordering: ClassVar[list[str]] = ["-at", "-id"]
+        indexes = [models.Index(fields=["object_type", "object_id"], name="staff_action_by_object")]
+        triggers = [
+            pgtrigger.Protect(name="staff_action_is_append_only", operation=pgtrigger.Update | pgtrigger.Delete)
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.object_type} {self.object_id}"

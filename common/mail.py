@@ -23,20 +23,29 @@ def send(*, to: str, template: str, dedupe_key: str, **context: Any) -> None:
     outbox.put(topic="mail", dedupe_key=f"mail:{dedupe_key}", to=to, template=template, context=context)
 
 
-@outbox.handler("mail")
+@outbox.handler("mail", forget=True)
 def deliver(dedupe_key: str, payload: dict[str, Any]) -> None:
     """Render and send one mail."""
-    context = {"site_url": settings.SITE_URL, **payload["context"]}
-    subject, _, text = render_to_string(f"mail/{payload['template']}.txt", context).partition("\n")
+    compose(to=payload["to"], template=payload["template"], dedupe_key=dedupe_key, context=payload["context"]).send()
+
+
+def compose(*, to: str, template: str, dedupe_key: str, context: dict[str, Any]) -> EmailMultiAlternatives:
+    """
+    Return a mail rendered from its templates, for handlers that attach something before they send it.
+
+    Its Message-ID is made of `dedupe_key`: should a worker die between sending and noting it, the second copy is recognised.
+    """
+    context = {"site_url": settings.SITE_URL, **context}
+    subject, _, text = render_to_string(f"mail/{template}.txt", context).partition("\n")
     message = EmailMultiAlternatives(
         subject=subject.removeprefix("Subject:").strip(),
         body=text.strip() + "\n",
-        to=[payload["to"]],
+        to=[to],
         headers={"Message-ID": f"<{sha256(dedupe_key.encode()).hexdigest()[:32]}@{settings.MAIL_DOMAIN}>"},
     )
-    html = render_to_string(f"mail/{payload['template']}.html", context | {"subject": message.subject})
+    html = render_to_string(f"mail/{template}.html", context | {"subject": message.subject})
     message.attach_alternative(html, "text/html")
-    message.send()
+    return message
 
 
 class RecordedEmailBackend(BaseEmailBackend):

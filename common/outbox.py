@@ -22,6 +22,7 @@ log = structlog.get_logger(__name__)
 
 Handler = Callable[[str, dict[str, Any]], None]
 HANDLERS: dict[str, Handler] = {}
+FORGOTTEN: set[str] = set()
 CLAIM_SECONDS = 90
 MAX_ATTEMPTS = 12
 
@@ -38,11 +39,17 @@ class GiveUp(Exception):
     """Raised by a handler when no retry can help; the row is left for a person."""
 
 
-def handler(topic: str) -> Callable[[Handler], Handler]:
-    """Register the decorated `function(dedupe_key, payload)` for `topic`."""
+def handler(topic: str, *, forget: bool = False) -> Callable[[Handler], Handler]:
+    """
+    Register the decorated `function(dedupe_key, payload)` for `topic`.
+
+    With `forget` the payload is emptied once it is done, because it is personal (what was mailed to whom).
+    """
 
     def register(function: Handler) -> Handler:
         HANDLERS[topic] = function
+        if forget:
+            FORGOTTEN.add(topic)
         return function
 
     return register
@@ -126,4 +133,5 @@ def deliver(message: OutboxMessage) -> None:
             30 if expected else 40, "outbox.failed", topic=message.topic, key=message.dedupe_key, exc_info=not expected
         )
     else:
-        row.update(done_at=Now(), last_error="")
+        forgotten = {"payload": {}} if message.topic in FORGOTTEN else {}
+        row.update(done_at=Now(), last_error="", **forgotten)

@@ -8,6 +8,7 @@ address (a school, a mobile carrier) is not locked out.
 import hashlib
 import time
 from dataclasses import dataclass
+from functools import cache
 
 import redis
 from django.conf import settings
@@ -25,6 +26,12 @@ for i = 1, #KEYS do
 end
 return {over, worst_limit, worst_left < 0 and 0 or worst_left}
 """
+# Only a counter of the same window is still there to be lowered; one that expired needs nothing.
+GIVE_BACK = """
+for i = 1, #KEYS do
+  if tonumber(redis.call('GET', KEYS[i]) or '0') > 0 then redis.call('DECR', KEYS[i]) end
+end
+"""
 SCRIPT_SHA = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
 
 
@@ -38,20 +45,15 @@ class Allowance:
     reset: int
 
 
-_pool: redis.ConnectionPool | None = None
-
-
+@cache
 def connection() -> redis.Redis:
     """Return the process's Redis client, with timeouts so that a hung server hangs no request."""
-    global _pool
-    if _pool is None:
-        _pool = redis.ConnectionPool.from_url(
-            settings.REDIS_URL,
-            socket_timeout=settings.REDIS_TIMEOUT,
-            socket_connect_timeout=settings.REDIS_TIMEOUT,
-            health_check_interval=30,
-        )
-    return redis.Redis(connection_pool=_pool)
+    return redis.Redis.from_url(
+        settings.REDIS_URL,
+        socket_timeout=settings.REDIS_TIMEOUT,
+        socket_connect_timeout=settings.REDIS_TIMEOUT,
+        health_check_interval=30,
+    )
 
 
 def take(limits: list[tuple[str, int]], *, seconds: int) -> Allowance:
@@ -70,3 +72,14 @@ def take(limits: list[tuple[str, int]], *, seconds: int) -> Allowance:
     except redis.exceptions.NoScriptError:
         over, limit, left = client.eval(SCRIPT, *arguments)
     return Allowance(not over, int(limit), int(left), max(1, int((window + 1) * seconds - now)))
+
+
+def give_back(names: list[str], *, seconds: int) -> None:
+    """
+    Uncount one request that `take` counted in this window, e.g. a log-in that turned out to be right.
+
+    :raises redis.RedisError: if Redis does not answer
+    """
+    window = int(time.time() // seconds)
+    keys = [f"rl:{name}:{window}" for name in names]
+    connection().eval(GIVE_BACK, len(keys), *keys)

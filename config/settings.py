@@ -77,6 +77,7 @@ MIDDLEWARE = [
     "config.middleware.CsrfViewMiddleware",
     "config.middleware.AuthenticationMiddleware",
     "config.middleware.MessageMiddleware",
+    "accounts.middleware.LoginLimitMiddleware",
     "config.middleware.FrameOptionsMiddleware",
     "config.middleware.ContentSecurityPolicyMiddleware",
 ]
@@ -155,6 +156,7 @@ CELERY_WORKER_SEND_TASK_EVENTS = False
 
 # -- Accounts ---------------------------------------------------------------------------------------------------------
 PASSWORD_HASHERS = ["accounts.hashers.Argon2Hasher"]
+AUTHENTICATION_BACKENDS = ["accounts.backends.AccountBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
@@ -173,6 +175,11 @@ REFRESH_TOKEN_SECONDS = env_int("REFRESH_TOKEN_SECONDS", 14 * 86_400, low=60)
 REFRESH_GRACE_SECONDS = env_int("REFRESH_GRACE_SECONDS", 10, high=60)
 PASSWORD_RESET_SECONDS = env_int("PASSWORD_RESET_SECONDS", 3600, low=60)
 SETUP_TOKEN_SECONDS = env_int("SETUP_TOKEN_SECONDS", 86_400, low=60)
+# Failed log-ins per window: of one account from one address, and of one account from all addresses its owner never used.
+LOGIN_TRIES = env_int("LOGIN_TRIES", 10, low=1, high=1000)
+LOGIN_TRIES_PER_ACCOUNT = env_int("LOGIN_TRIES_PER_ACCOUNT", 100, low=1, high=100_000)
+LOGIN_WINDOW_SECONDS = env_int("LOGIN_WINDOW_SECONDS", 900, low=10, high=86_400)
+ERASURE_STEPS = ["bookings.erasure.release_bookings"]  # called before a person is erased, see accounts.services.profiles
 
 # -- Selling ----------------------------------------------------------------------------------------------------------
 HOLD_SECONDS = env_int("HOLD_SECONDS", 600, low=5, high=86_400)

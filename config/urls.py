@@ -10,6 +10,7 @@ handler500 = "config.pages.server_error"
 
 api = [
     path("", include("events.api.urls")),
+    path("", include("accounts.api.urls")),
     path("", include("bookings.api.urls")),
 ]
 

@@ -1,0 +1,22 @@
+"""Paths of accounts below the API's base."""
+
+from django.urls import path
+
+from accounts.api import views
+
+urlpatterns = [
+    path("auth/signup/email", views.SignupView.as_view()),
+    path("auth/verify-otp", views.VerifyCodeView.as_view()),
+    path("auth/resend-otp", views.ResendCodeView.as_view()),
+    path("auth/login/email", views.LoginView.as_view()),
+    path("auth/admin-login", views.AdminLoginView.as_view()),
+    path("auth/refresh", views.RefreshView.as_view()),
+    path("auth/logout", views.LogoutView.as_view()),
+    path("auth/profile", views.ProfileView.as_view()),
+    path("auth/change-password", views.ChangePasswordView.as_view()),
+    path("auth/password-reset", views.PasswordResetView.as_view()),
+    path("auth/password-reset/confirm", views.PasswordResetConfirmView.as_view()),
+    path("admin-public/register", views.RegisterAdministratorView.as_view()),
+    path("users", views.UsersView.as_view()),
+    path("users/<str:user_id>", views.UserView.as_view()),
+]

@@ -92,3 +92,9 @@ def own(which: Q, user_id: UUID) -> Booking:
     if booking is None:
         raise NotFound("There is no such booking, or it is not yours.")
     return booking
+
+
+def cancelled_events_with_bookings() -> list[UUID]:
+    """Return the cancelled events that still have live bookings."""
+    live = Booking.objects.filter(event__status="cancelled", status__in=LIVE)
+    return list(live.order_by("event_id").values_list("event_id", flat=True).distinct())

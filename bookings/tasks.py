@@ -1,6 +1,11 @@
-"""Periodic work of bookings."""
+"""Celery entry points and periodic work of bookings."""
 
-from bookings import services
+from typing import Any
+from uuid import UUID
+
+from celery import shared_task
+
+from bookings import queries, services
 from common import jobs
 
 
@@ -8,3 +13,18 @@ from common import jobs
 def expire_due() -> int:
     """End the holds and offers whose deadline has passed."""
     return services.expire_due()
+
+
+@shared_task(name="bookings.cancel_bookings_of_event")
+def cancel_bookings_of_event(*, event_id: str, **_: Any) -> None:
+    """Cancel one batch of a cancelled event's bookings, and ask for the next while there are more."""
+    if services.cancel_event_bookings(event_id=UUID(event_id)):
+        cancel_bookings_of_event.delay(event_id=event_id)
+
+
+@jobs.periodic("bookings.cancel_of_cancelled_events", every="SWEEP_SECONDS")
+def cancel_of_cancelled_events() -> int:
+    """Cancel the live bookings of cancelled events: those no announcement reached, and holds made in the last moment."""
+    return sum(
+        services.cancel_event_bookings(event_id=event_id) for event_id in queries.cancelled_events_with_bookings()
+    )

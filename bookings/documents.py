@@ -134,7 +134,7 @@ def draw_page(canvas: Canvas, booking: Booking, ticket: Ticket) -> None:
     room = WIDE - 2 * MARGIN
     y = draw_fact(canvas, MARGIN, HIGH - BAND - 30, "When", event_day(event), event_hours(event))
     y = draw_fact(canvas, MARGIN, y, "Where", *wrap(event.location, 12, room, bold=True))
-    seat = ticket.seat.label if ticket.seat else "Free choice"
+    seat = ticket.seat.label if ticket.seat else "No fixed seat"
     draw_fact(canvas, MARGIN, y, "Seat", *wrap(seat, 12, room / 2 - 12, bold=True, lines=1))
     y = draw_fact(canvas, MARGIN + room / 2, y, "Price", price_line(booking))
     draw_fact(canvas, MARGIN, y, "Holder", *wrap(ticket.holder_name or "–", 12, room, bold=True, lines=1))

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from bookings.api import views
+from bookings.api import tickets, views
 
 urlpatterns = [
     path("bookings", views.BookingsView.as_view()),
@@ -13,4 +13,9 @@ urlpatterns = [
     path("bookings/<str:booking_id>", views.BookingView.as_view()),
     path("bookings/<str:booking_id>/extend", views.ExtendView.as_view()),
     path("bookings/<str:booking_id>/cancel", views.CancelView.as_view()),
+    path("tickets", tickets.TicketsView.as_view()),
+    path("tickets/<str:code>", tickets.TicketView.as_view()),
+    path("tickets/<str:code>/qr.svg", tickets.TicketQrView.as_view()),
+    path("tickets/<str:code>/ticket.pdf", tickets.TicketPdfView.as_view()),
+    path("tickets/<str:code>/event.ics", tickets.TicketCalendarView.as_view()),
 ]

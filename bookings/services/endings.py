@@ -13,6 +13,7 @@ from bookings.refusals import CancelTooLate
 from bookings.services.sales import load
 from bookings.signals import booking_ended
 from bookings.states import LAPSING, LIVE, Status
+from common import outbox
 from common.errors import IllegalTransition
 from events.models import Event
 
@@ -88,7 +89,14 @@ def end(booking_id: UUID, guard: Q, *, reason: str) -> Booking:
         load(booking_id)
         raise IllegalTransition("This booking has ended already.")
     booking_ended.send(Booking, booking_id=booking_id)
-    return load(booking_id)
+    booking = load(booking_id)
+    if booking.confirmed_at:
+        outbox.put(
+            topic="booking_cancelled_mail",
+            dedupe_key=f"booking_cancelled_mail:{booking_id}",
+            booking_id=str(booking_id),
+        )
+    return booking
 
 
 def cancel_event_bookings(*, event_id: UUID, limit: int = 200) -> int:

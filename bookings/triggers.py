@@ -57,9 +57,10 @@ GUARD = """
     IF NEW.status IN ({live}) AND (TG_OP = 'INSERT' OR OLD.status NOT IN ({live})) THEN
         -- One person's claims on one event are counted one after the other, whatever category or source they come from.
         PERFORM pg_advisory_xact_lock(hashtextextended(NEW.user_id::text || NEW.event_id::text, 0));
-        SELECT event.max_tickets_per_booking INTO allowed FROM events_event event WHERE event.id = NEW.event_id;
-        SELECT coalesce(sum(quantity), 0) INTO taken FROM bookings_booking
-            WHERE user_id = NEW.user_id AND event_id = NEW.event_id AND status IN ({live}) AND id <> NEW.id;
+        SELECT event.max_tickets_per_booking, (
+            SELECT coalesce(sum(quantity), 0) FROM bookings_booking
+            WHERE user_id = NEW.user_id AND event_id = NEW.event_id AND status IN ({live}) AND id <> NEW.id
+        ) INTO allowed, taken FROM events_event event WHERE event.id = NEW.event_id;
         IF taken + NEW.quantity > allowed AND NEW.source <> 'staff' THEN
             RAISE EXCEPTION 'at most % tickets a person', allowed USING ERRCODE = 'FS003', DETAIL = (allowed - taken)::text;
         END IF;

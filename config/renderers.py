@@ -1,16 +1,18 @@
 """JSON at the rim: S1's envelope, camelCase out, camelCase or snake_case in."""
 
-import json
 import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+import orjson
 from rest_framework.exceptions import ParseError
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import JSONParser
 from rest_framework.renderers import JSONRenderer
 from rest_framework.utils.encoders import JSONEncoder
+
+ENCODER = JSONEncoder()  # for what orjson does not know itself: Decimal, timedelta, lazy strings
 
 
 @lru_cache(maxsize=4096)
@@ -47,7 +49,7 @@ class EnvelopeRenderer(JSONRenderer):
         body = with_keys(data, camel)
         if response.status_code < 400:
             body = envelope(body, response)
-        return json.dumps(body, cls=JSONEncoder, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+        return orjson.dumps(body, default=ENCODER.default, option=orjson.OPT_UTC_Z)
 
 
 def envelope(body: Any, response: Any) -> dict[str, Any]:
@@ -69,17 +71,12 @@ class CamelCaseParser(JSONParser):
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
         try:
             raw = stream.read()
-            body = json.loads(raw, parse_constant=refuse_constant) if raw else {}
-        except (ValueError, RecursionError, UnicodeDecodeError):
+            body = orjson.loads(raw) if raw else {}
+        except orjson.JSONDecodeError:
             raise ParseError("The body is no valid JSON.") from None
         if not isinstance(body, dict):
             raise ParseError("The body must be a JSON object.")
         return with_keys(body, snake)
-
-
-def refuse_constant(name: str) -> None:
-    """NaN and Infinity are no JSON."""
-    raise ValueError(name)
 
 
 class AlwaysJson(BaseContentNegotiation):

@@ -16,7 +16,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -28,6 +28,7 @@ import psycopg
 import redis
 
 USER = "fairseat"
+POSTGRES, REDIS = BOTH = ("PostgreSQL", "Redis")
 ROOT_HOME = Path("/var/lib/fairseat")
 POSTGRES_SOCKET = ".s.PGSQL.5432"
 REDIS_SOCKET = "redis.sock"
@@ -147,9 +148,9 @@ def passable(directory: Path, uid: int, gid: int) -> bool:
 # -- Starting, stopping, asking ---------------------------------------------------------------------------------------
 
 
-def start(data_dir: Path, *, durable: bool = True) -> list[str]:
+def start(data_dir: Path, *, wanted: Collection[str] = BOTH, durable: bool = True) -> list[str]:
     """
-    Start what does not run yet and return the names of what was started; two callers at once start one server.
+    Start what is wanted and does not run yet, and return the names of what was started; two callers at once start one server.
 
     `durable=False` lets the servers lose data when the machine (not when a process) dies: for tests only.
 
@@ -164,10 +165,10 @@ def start(data_dir: Path, *, durable: bool = True) -> list[str]:
         for directory in (where.home, where.sockets, where.redis):
             own_directory(directory, where.owner)
         started = []
-        if start_postgres(where, durable):
-            started.append("PostgreSQL")
-        if start_redis(where, durable):
-            started.append("Redis")
+        if POSTGRES in wanted and start_postgres(where, durable):
+            started.append(POSTGRES)
+        if REDIS in wanted and start_redis(where, durable):
+            started.append(REDIS)
         return started
 
 
@@ -178,7 +179,7 @@ def stop(data_dir: Path) -> list[str]:
     where = places(data_dir)
     with locked(data_dir):
         (data_dir / "embedded.keep").unlink(missing_ok=True)
-        return [name for name, done in (("Redis", stop_redis(where)), ("PostgreSQL", stop_postgres(where))) if done]
+        return [name for name, done in ((REDIS, stop_redis(where)), (POSTGRES, stop_postgres(where))) if done]
 
 
 def status(data_dir: Path) -> list[State]:
@@ -186,8 +187,8 @@ def status(data_dir: Path) -> list[State]:
     where = places(data_dir)
     postgres, redis_server = postgres_process(where), redis_process(where)
     return [
-        State("PostgreSQL", postgres and postgres.pid, postgres is not None and postgres_answers(where)),
-        State("Redis", redis_server and redis_server.pid, redis_server is not None and redis_answers(where)),
+        State(POSTGRES, postgres and postgres.pid, postgres is not None and postgres_answers(where)),
+        State(REDIS, redis_server and redis_server.pid, redis_server is not None and redis_answers(where)),
     ]
 
 
@@ -200,7 +201,7 @@ def erase(data_dir: Path) -> None:
 
 
 @contextmanager
-def in_use(data_dir: Path, *, durable: bool = True) -> Iterator[list[str]]:
+def in_use(data_dir: Path, *, wanted: Collection[str] = BOTH, durable: bool = True) -> Iterator[list[str]]:
     """
     Keep the servers of `data_dir` running for the length of the block; the last user to leave stops them.
 
@@ -211,11 +212,9 @@ def in_use(data_dir: Path, *, durable: bool = True) -> Iterator[list[str]]:
     with (data_dir / "embedded.users").open("a") as users:
         take_lock(users.fileno(), fcntl.LOCK_SH, data_dir)
         try:
-            yield start(data_dir, durable=durable)
+            yield start(data_dir, wanted=wanted, durable=durable)
         finally:
-            if (data_dir / "embedded.keep").exists():
-                pass
-            elif is_last_user(users.fileno()):
+            if not (data_dir / "embedded.keep").exists() and is_last_user(users.fileno()):
                 stop(data_dir)
 
 

@@ -19,6 +19,7 @@ environ.Env.read_env(BASE_DIR / ".env", overwrite=False) if (BASE_DIR / ".env").
 DEBUG = env_bool("DEBUG", False)
 ROLE = env("ROLE", "command")  # web, worker, beat or command: decides pooling and timeouts
 DATA_DIR = env_path("DATA_DIR", BASE_DIR / ".data")
+HOST = env("HOST", "127.0.0.1")  # what the web server listens on
 PORT = env_int("PORT", 8000, low=1, high=65535)
 EMBEDDED = embedded.addresses(DATA_DIR)
 
@@ -55,7 +56,6 @@ INSTALLED_APPS = [
     "csp",
     "django_celery_beat",
     "django_filters",
-    "django_structlog",
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "pgtrigger",
@@ -122,10 +122,12 @@ DATABASES["default"] |= {
         ),
     },
 }
+WEB_WORKERS = env_int("WEB_WORKERS", 2, low=1, high=100)
+WEB_THREADS = env_int("WEB_THREADS", 8, low=1, high=500)  # per worker
 if ROLE == "web":
     DATABASES["default"]["OPTIONS"]["pool"] = {
         "min_size": 1,
-        "max_size": env_int("DB_POOL_SIZE", 8, low=1, high=500),
+        "max_size": env_int("DB_POOL_SIZE", WEB_THREADS, low=1, high=500),
         "timeout": 5,
     }
 
@@ -148,9 +150,10 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_timeout": REDIS_TIMEOUT + 3,
     "socket_connect_timeout": REDIS_TIMEOUT,
 }
-CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_SCHEDULER = "config.beat:Scheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 5
 CELERY_TIMEZONE = "UTC"
+WORKER_PROCESSES = env_int("WORKER_PROCESSES", 2, low=1, high=100)
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_SEND_TASK_EVENTS = False
 
@@ -179,7 +182,9 @@ SETUP_TOKEN_SECONDS = env_int("SETUP_TOKEN_SECONDS", 86_400, low=60)
 LOGIN_TRIES = env_int("LOGIN_TRIES", 10, low=1, high=1000)
 LOGIN_TRIES_PER_ACCOUNT = env_int("LOGIN_TRIES_PER_ACCOUNT", 100, low=1, high=100_000)
 LOGIN_WINDOW_SECONDS = env_int("LOGIN_WINDOW_SECONDS", 900, low=10, high=86_400)
-ERASURE_STEPS = ["bookings.erasure.release_bookings"]  # called before a person is erased, see accounts.services.profiles
+ERASURE_STEPS = [
+    "bookings.erasure.release_bookings"
+]  # called before a person is erased, see accounts.services.profiles
 
 # -- Selling ----------------------------------------------------------------------------------------------------------
 HOLD_SECONDS = env_int("HOLD_SECONDS", 600, low=5, high=86_400)

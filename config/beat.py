@@ -1,0 +1,23 @@
+"""Beat's scheduler: the rows of django-celery-beat, and a heartbeat by which health can tell that it lives."""
+
+from typing import Any
+
+import structlog
+from django.db import DatabaseError
+from django_celery_beat.schedulers import DatabaseScheduler
+
+from config.health import beat_lives
+
+log = structlog.get_logger(__name__)
+
+
+class Scheduler(DatabaseScheduler):
+    """Leaves its heartbeat at every turn of the loop, at least every CELERY_BEAT_MAX_LOOP_INTERVAL seconds."""
+
+    def tick(self, *args: Any, **kwargs: Any) -> Any:
+        wait = super().tick(*args, **kwargs)
+        try:
+            beat_lives()
+        except DatabaseError as error:
+            log.warning("beat.no_database", error=type(error).__name__)
+        return wait

@@ -1,0 +1,111 @@
+"""Stripe's wire: nested form bodies in, JSON objects and errors out."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl
+
+Params = dict[str, Any]
+
+
+@dataclass
+class Reply:
+    """An answer: JSON unless `content_type` says otherwise."""
+
+    status: int
+    body: Any
+    headers: dict[str, str] = field(default_factory=dict)
+    content_type: str = "application/json"
+
+    def encoded(self) -> bytes:
+        """Return the body's bytes."""
+        if isinstance(self.body, str):
+            return self.body.encode()
+        return json.dumps(public(self.body), indent=2).encode()
+
+
+class Refusal(Exception):
+    """A request that had no effect, with the body Stripe would answer."""
+
+    def __init__(self, status: int, message: str, *, kind: str = "invalid_request_error", **fields: Any) -> None:
+        self.status = status
+        self.body = {"error": {"type": kind, "message": message, **fields}}
+        super().__init__(message)
+
+
+def public(value: Any) -> Any:
+    """Return `value` without the sandbox's own notes (keys that begin with an underscore)."""
+    if isinstance(value, dict):
+        return {key: public(item) for key, item in value.items() if not key.startswith("_")}
+    if isinstance(value, list):
+        return [public(item) for item in value]
+    return value
+
+
+def decode(form: str) -> Params:
+    """
+    Decode `metadata[a]=1&types[0]=card&expand[]=x` into nested dicts and lists.
+
+    :raises Refusal: if it is malformed
+    """
+    tree: Params = {}
+    for name, value in parse_qsl(form, keep_blank_values=True, max_num_fields=500):
+        head, *rest = name.replace("]", "").split("[")
+        if len(rest) > 8:
+            raise Refusal(400, "Parameters are nested too deeply.")
+        node: Params = tree
+        for part, following in zip([head, *rest], [*rest, None], strict=True):
+            key = part if part else str(len(node))
+            if following is None:
+                node[key] = value
+                break
+            node = node.setdefault(key, {})
+            if not isinstance(node, dict):
+                raise Refusal(400, f"Invalid parameter: {name}")
+    return {key: with_lists(value) for key, value in tree.items()}
+
+
+def with_lists(value: Any) -> Any:
+    """Turn dicts numbered 0, 1, 2… into lists."""
+    if not isinstance(value, dict):
+        return value
+    items = {key: with_lists(item) for key, item in value.items()}
+    if items and list(items) == [str(number) for number in range(len(items))]:
+        return list(items.values())
+    return items
+
+
+def whole_number(params: Params, name: str, *, low: int = 1) -> int:
+    """
+    Read a whole number.
+
+    :raises Refusal: if it is none, or below `low`
+    """
+    text = str(params.get(name, ""))
+    if not text.lstrip("-").isdigit():
+        raise Refusal(400, f"Invalid integer: {text}", param=name, code="parameter_invalid_integer")
+    if int(text) < low:
+        raise Refusal(
+            400, f"This value must be greater than or equal to {low}.", param=name, code="parameter_invalid_integer"
+        )
+    return int(text)
+
+
+def only(params: Params, *names: str) -> None:
+    """
+    Accept only these parameters.
+
+    :raises Refusal: as Stripe does, for any other
+    """
+    for name in params:
+        if name not in names:
+            raise Refusal(400, f"Received unknown parameter: {name}", param=name, code="parameter_unknown")
+
+
+def listing(url: str, items: list[Any], params: Params) -> Params:
+    """Return a page of a list: `limit`, `starting_after`."""
+    if after := params.get("starting_after"):
+        ids = [item["id"] for item in items]
+        items = items[ids.index(after) + 1 :] if after in ids else []
+    limit = min(100, whole_number(params, "limit")) if "limit" in params else 10
+    return {"object": "list", "url": url, "has_more": len(items) > limit, "data": items[:limit]}

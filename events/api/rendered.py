@@ -2,13 +2,20 @@
 Answers of the two hottest reads, kept rendered in each process.
 
 A rendered event is good for exactly one version of its rows (`events.queries`), which is read from the database at every
-request: nothing stale is ever served, only rendering and loading are saved.
+request: only rendering and loading are saved. Not even that is read while hundreds a second ask for the same thing: then one
+answer is given to everybody for SHARED_READ_MS, far less than the `max-age` it carries. Whether there are seats is decided by
+the database at the moment of the hold, never by what was shown.
 """
 
 import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import get_conditional_response, patch_vary_headers
 from rest_framework.utils.urls import replace_query_param
@@ -17,7 +24,63 @@ from events.api.serializers import render_event
 from events.queries import Found, etag, load_events
 
 KEPT = 2000
+CROWD = 20  # so many requests for one address within SHARED_READ_MS, in one process, are a crowd
 RENDERED: dict[UUID, tuple[str, bytes]] = {}
+
+
+@dataclass(slots=True)
+class Shared:
+    """What is asked for at one address: how often in this window and the one before, and the answer a crowd is given."""
+
+    since: float
+    asked: int = 0
+    asked_before: int = 0
+    kept: tuple[float, str, bytes] | None = None  # when it was begun, its ETag, its body
+
+    @property
+    def is_crowd(self) -> bool:
+        return max(self.asked, self.asked_before) > CROWD
+
+
+SHARED: dict[str, Shared] = {}
+
+
+def shared_by_a_crowd(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Wrap a view so that anonymous GETs get the same answer for SHARED_READ_MS while a crowd asks for it."""
+
+    @wraps(view)
+    def answer(request: HttpRequest, **path: str) -> HttpResponse:
+        lifetime = settings.SHARED_READ_MS / 1000
+        if not lifetime or request.method != "GET" or "HTTP_AUTHORIZATION" in request.META:
+            return view(request, **path)
+        started = time.monotonic()
+        shared = asked(request.build_absolute_uri(), started, lifetime)
+        if not shared.is_crowd:
+            return view(request, **path)
+        if shared.kept and started - shared.kept[0] < lifetime:
+            _, tag, body = shared.kept
+            unchanged = get_conditional_response(request, etag=tag)
+            return with_headers(request, unchanged or HttpResponse(body, content_type="application/json"), tag)
+        response = view(request, **path)
+        if response.status_code == 200:
+            shared.kept = started, response.headers["ETag"], response.content
+        return response
+
+    return answer
+
+
+def asked(url: str, now: float, lifetime: float) -> Shared:
+    """Count one request for `url` and return what is known of it; windows are `lifetime` long."""
+    shared = SHARED.get(url)
+    if shared is None:
+        while len(SHARED) >= KEPT:
+            SHARED.pop(next(iter(SHARED)), None)
+        shared = SHARED[url] = Shared(now)
+    if now - shared.since > lifetime:
+        shared.asked_before = shared.asked if now - shared.since < 2 * lifetime else 0
+        shared.asked, shared.since = 0, now
+    shared.asked += 1
+    return shared
 
 
 def to_json(value: Any) -> bytes:

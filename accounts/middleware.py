@@ -3,10 +3,10 @@
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
 
 from accounts import limits
 from common.errors import FairseatError, TooMany, Unavailable
+from common.pages import refused
 
 ADMIN_LOGIN = "/admin/login"
 
@@ -22,23 +22,15 @@ class LoginLimitMiddleware:
             try:
                 limits.check(request, scope="auth")
             except FairseatError as refusal:
-                return refuse(request, refusal)
+                return refused(request, refusal)
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         if is_admin_login(request) and isinstance(error, TooMany | Unavailable):
-            return refuse(request, error)
+            return refused(request, error)
         return None
 
 
 def is_admin_login(request: HttpRequest) -> bool:
     """Whether somebody sends the admin's log-in form; the form stands on every admin page to who is not logged in."""
     return request.method == "POST" and request.path_info.rstrip("/") == ADMIN_LOGIN
-
-
-def refuse(request: HttpRequest, refusal: FairseatError) -> HttpResponse:
-    """Return the page that says how long to wait."""
-    seconds = refusal.retry_after or 5
-    context = {"message": refusal.text, "retry_after": seconds}
-    template = "429.html" if refusal.status == 429 else "503.html"
-    return render(request, template, context, status=refusal.status, headers={"Retry-After": str(seconds)})

@@ -88,10 +88,10 @@ def claim() -> OutboxMessage | None:
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            UPDATE common_outboxmessage SET due_at = now() + make_interval(secs => %s), attempts = attempts + 1
+            UPDATE common_outboxmessage SET due_at = statement_timestamp() + make_interval(secs => %s), attempts = attempts + 1
             WHERE id = (
                 SELECT id FROM common_outboxmessage
-                WHERE done_at IS NULL AND failed_at IS NULL AND due_at <= now()
+                WHERE done_at IS NULL AND failed_at IS NULL AND due_at <= statement_timestamp()
                 ORDER BY due_at, id LIMIT 1 FOR UPDATE SKIP LOCKED
             )
             RETURNING id, topic, dedupe_key, payload::text, attempts

@@ -8,7 +8,13 @@ from django.db.models.functions import Now
 from bookings.models import Booking, BookingSeat, Ticket
 from bookings.references import normalise_reference
 from bookings.states import LIVE, Status
-from common.errors import NotFound
+from common.errors import Invalid, NotFound
+from events.models import TicketCategory
+
+
+class ChooseCategory(Invalid):
+    code = "category_required"
+    message = "This event sells several kinds of tickets. Say which ones you want with `categoryId`."
 
 
 def bookings_with_all() -> QuerySet[Booking]:
@@ -61,6 +67,21 @@ def get_live_booking_for(*, user_id: UUID, event_id: UUID) -> Booking | None:
     """Return the person's live booking for an event (offer, hold or sale), or None."""
     live = Q(status=Status.CONFIRMED) | Q(status__in=LIVE, expires_at__gt=Now())
     return bookings_with_all().filter(live, user_id=user_id, event_id=event_id).order_by("-created_at").first()
+
+
+def only_category_of(*, event_id: UUID) -> UUID:
+    """
+    Return the one ticket category of an event that has no other.
+
+    :raises Invalid: if the buyer must choose
+    :raises NotFound: if there is no such event
+    """
+    categories = list(TicketCategory.objects.filter(event_id=event_id).values_list("pk", flat=True)[:2])
+    if not categories:
+        raise NotFound("There is no such event.")
+    if len(categories) > 1:
+        raise ChooseCategory
+    return categories[0]
 
 
 def get_ticket_for(*, user_id: UUID, code: str) -> Ticket:

@@ -17,8 +17,10 @@ class BookingIn(Input):
     protected = ("user_id", "price", "amount_minor", "amount", "status", "source", "expires_at", "reference")
 
     event_id = serializers.UUIDField(required=False)
-    category_id = serializers.UUIDField()
-    quantity = serializers.IntegerField(min_value=1, max_value=1000)
+    category_id = serializers.UUIDField(
+        required=False, help_text="May be left out when the event sells one kind of ticket; then `eventId` is needed."
+    )
+    quantity = serializers.IntegerField(min_value=1, max_value=1000, default=1)
     allow_partial = serializers.BooleanField(default=False)
 
     def to_internal_value(self, data: Any) -> Any:
@@ -26,6 +28,21 @@ class BookingIn(Input):
         if not isinstance(quantity, int) or isinstance(quantity, bool):
             raise serializers.ValidationError({"quantity": ["Write a whole number."]})
         return super().to_internal_value(data)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if "category_id" not in attrs and "event_id" not in attrs:
+            raise serializers.ValidationError({"category_id": ["Say which tickets you want."]})
+        return attrs
+
+
+class CancelIn(Input):
+    booking_id = serializers.UUIDField(required=False)
+    reference = serializers.CharField(required=False, max_length=20)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if len(attrs) != 1:
+            raise serializers.ValidationError({"booking_id": ["Name one booking, by `bookingId` or by `reference`."]})
+        return attrs
 
 
 class EventBriefOut(serializers.Serializer):

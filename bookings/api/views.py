@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from bookings import queries, services
-from bookings.api.serializers import BookingIn, BookingOut, HeldOut, render_booking
+from bookings.api.serializers import BookingIn, BookingOut, CancelIn, HeldOut, render_booking
 from bookings.models import Booking
 from common.api import Answer, Pages, idempotent, parse_id, read
 from common.errors import NotFound
@@ -41,6 +41,8 @@ class BookingsView(APIView):
         return idempotent(request, lambda: self.hold(request, wish))
 
     def hold(self, request: Request, wish: dict[str, Any]) -> Answer:
+        if "category_id" not in wish:
+            wish = wish | {"category_id": queries.only_category_of(event_id=wish["event_id"])}
         booking = services.hold_seats(user_id=request.user.pk, **wish)
         return Answer({"booking": render_booking(booking, new=booking.is_hold), "waitlist": None}, status=201)
 
@@ -133,6 +135,18 @@ class CancelView(APIView):
     )
     def put(self, request: Request, booking_id: str) -> Answer:
         booking = queries.get_booking_for(user_id=request.user.pk, booking_id=parse_id(booking_id, "booking"))
+        return idempotent(request, lambda: cancel(request, booking))
+
+
+class CancelByBodyView(APIView):
+    """Cancelling with the booking named in the body; see `config.aliases`."""
+
+    def post(self, request: Request) -> Answer:
+        named = read(CancelIn, request)
+        if "booking_id" in named:
+            booking = queries.get_booking_for(user_id=request.user.pk, booking_id=named["booking_id"])
+        else:
+            booking = queries.get_booking_by_reference_for(user_id=request.user.pk, reference=named["reference"])
         return idempotent(request, lambda: cancel(request, booking))
 
 

@@ -124,7 +124,7 @@ BEGIN
             ELSE inventory.capacity - inventory.held - inventory.offered - inventory.sold END
         INTO available FROM events_seatinventory inventory WHERE inventory.category_id = sale.id;
     END IF;
-    IF p_partial AND available BETWEEN 1 AND p_quantity - 1 THEN
+    IF p_partial AND available >= 1 THEN
         SELECT least(p_quantity, inventory.capacity - inventory.held - inventory.offered - inventory.sold)
         INTO wanted FROM events_seatinventory inventory WHERE inventory.category_id = sale.id FOR NO KEY UPDATE;
         available := wanted;

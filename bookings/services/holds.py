@@ -1,8 +1,8 @@
 """Holds: taking seats, asking for more time, the grace of a payment under way."""
 
 from collections.abc import Callable
-from datetime import timedelta
-from typing import Any, TypeVar
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 from django.conf import settings
@@ -21,13 +21,30 @@ from common.errors import FairseatError
 from events.models import Event, TicketCategory
 
 HOLD_SQL = "SELECT * FROM hold_seats(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
-HOLD_COLUMNS = (
-    ("outcome", "available", "booking_id", "reference", "event_id", "quantity", "amount_minor", "expires_at")
-    + ("created_at", "currency", "category_name", "event_name", "event_starts_at", "event_ends_at", "event_timezone")
-    + ("event_location", "at_door")
-)
 Gate = Callable[[UUID, UUID], str | None]
 M = TypeVar("M", bound=Model)
+
+
+class HoldRow(NamedTuple):
+    """The row that the SQL function returns; what an outcome does not need is None."""
+
+    outcome: str
+    available: int | None
+    booking_id: UUID
+    reference: str
+    event_id: UUID
+    quantity: int
+    amount_minor: int
+    expires_at: datetime
+    created_at: datetime
+    currency: str
+    category_name: str
+    event_name: str
+    event_starts_at: datetime
+    event_ends_at: datetime
+    event_timezone: str
+    event_location: str
+    at_door: bool
 
 
 def hold_seats(
@@ -53,10 +70,10 @@ def hold_seats(
     """
     passed = passed_gates(user_id=user_id, category_id=category_id) if source == Source.PUBLIC else ["queue"]
     row = take_hold(user_id, event_id, category_id, quantity, allow_partial, source, passed)
-    if row["outcome"] != "held":
+    if row.outcome != "held":
         raise refusal(row, quantity)
     booking = booking_from(row, user_id=user_id, category_id=category_id, source=source)
-    if booking.amount_minor == 0 or row["at_door"]:
+    if booking.amount_minor == 0 or row.at_door:
         return confirm_booking(booking_id=booking.pk)
     return booking
 
@@ -75,8 +92,8 @@ def take_hold(
     allow_partial: bool,
     source: str,
     passed: list[str],
-) -> dict[str, Any]:
-    """Call the SQL function and return its row by column name."""
+) -> HoldRow:
+    """Call the SQL function and return its row."""
     asynchronous = settings.HOLDS_COMMIT_ASYNC and not connection.in_atomic_block
     with database_refusals(), connection.cursor() as cursor:
         cursor.execute(
@@ -95,12 +112,12 @@ def take_hold(
                 asynchronous,
             ],
         )
-        return dict(zip(HOLD_COLUMNS, cursor.fetchone(), strict=True))
+        return HoldRow(*cursor.fetchone())
 
 
-def refusal(row: dict[str, Any], quantity: int) -> FairseatError:
+def refusal(row: HoldRow, quantity: int) -> FairseatError:
     """Return the error for an outcome, with the words and numbers that help the person go on."""
-    outcome, available = row["outcome"], row["available"]
+    outcome, available = row.outcome, row.available
     kind = BY_OUTCOME[outcome]
     if outcome == "partial":
         text = f"Only {available} of {quantity} are left. Take {available}, or choose other tickets."
@@ -110,42 +127,42 @@ def refusal(row: dict[str, Any], quantity: int) -> FairseatError:
     if outcome == "too_many_tickets":
         return kind(f"One booking may have at most {available} tickets.", limit=available)
     if outcome == "sale_not_open":
-        return SaleNotOpen(opens_at=row["expires_at"].isoformat().replace("+00:00", "Z"))
+        return SaleNotOpen(opens_at=row.expires_at.isoformat().replace("+00:00", "Z"))
     if outcome in {"hold_exists", "already_booked"}:
-        return kind(booking_id=str(row["booking_id"]))
+        return kind(booking_id=str(row.booking_id))
     if outcome == "too_many_holds":
         return kind(retry_after=3600)
     return kind()
 
 
-def booking_from(row: dict[str, Any], *, user_id: UUID, category_id: UUID, source: str) -> Booking:
+def booking_from(row: HoldRow, *, user_id: UUID, category_id: UUID, source: str) -> Booking:
     """Build the booking with its event and category from the function's row, without reading anything again."""
     event = loaded(
         Event,
-        id=row["event_id"],
-        name=row["event_name"],
-        starts_at=row["event_starts_at"],
-        ends_at=row["event_ends_at"],
-        timezone=row["event_timezone"],
-        location=row["event_location"],
-        currency=row["currency"],
+        id=row.event_id,
+        name=row.event_name,
+        starts_at=row.event_starts_at,
+        ends_at=row.event_ends_at,
+        timezone=row.event_timezone,
+        location=row.event_location,
+        currency=row.currency,
     )
-    category = loaded(TicketCategory, id=category_id, name=row["category_name"], event_id=row["event_id"])
+    category = loaded(TicketCategory, id=category_id, name=row.category_name, event_id=row.event_id)
     booking = loaded(
         Booking,
-        id=row["booking_id"],
-        reference=row["reference"],
+        id=row.booking_id,
+        reference=row.reference,
         user_id=user_id,
-        event_id=row["event_id"],
+        event_id=row.event_id,
         category_id=category_id,
-        quantity=row["quantity"],
-        amount_minor=row["amount_minor"],
-        currency=row["currency"],
+        quantity=row.quantity,
+        amount_minor=row.amount_minor,
+        currency=row.currency,
         status=Status.PENDING.value,
         source=source,
-        expires_at=row["expires_at"],
+        expires_at=row.expires_at,
         extensions=0,
-        created_at=row["created_at"],
+        created_at=row.created_at,
         refund_minor=0,
     )
     booking._state.fields_cache = {"event": event, "category": category}  # type: ignore[attr-defined]

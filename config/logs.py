@@ -67,18 +67,26 @@ def structlog_config(*, json: bool, level: str) -> dict[str, Any]:
                 ],
             }
         },
+        "filters": {"crashes": {"()": OnlyCrashes}},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "ours", "stream": sys.stderr}},
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {
-            # Every 4xx and 5xx is in our own request line already; these would print it again with the address.
-            "django.request": {"level": "ERROR"},
-            "django.server": {"handlers": [], "propagate": False},
+            "django": {"handlers": [], "level": level},
+            # Our own request line says that an answer was 4xx or 5xx; Django adds only the traceback of a crash.
+            "django.request": {"filters": ["crashes"]},
             "celery": {"level": max_level("WARNING", level)},
             "kombu": {"level": max_level("WARNING", level)},
             "django_celery_beat": {"level": max_level("WARNING", level)},
             "stripe": {"level": max_level("WARNING", level)},
         },
     }
+
+
+class OnlyCrashes(logging.Filter):
+    """Lets records with a traceback through."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.exc_info is not None
 
 
 def max_level(one: str, other: str) -> str:
@@ -99,7 +107,7 @@ def hide_secrets(logger: Any, method: str, event: dict[str, Any]) -> dict[str, A
 
 def masked(name: str, value: Any, depth: int = 0) -> Any:
     """Return `value` with its secrets masked, as it is named or as it looks."""
-    if SECRET_NAMES.search(name) and value not in (None, "", True, False):
+    if SECRET_NAMES.search(name) and value not in (None, "", True, False) and not is_error_code(name, value):
         return MASK
     if isinstance(value, str):
         return SECRET_SHAPES.sub(MASK, value)
@@ -112,6 +120,11 @@ def masked(name: str, value: Any, depth: int = 0) -> Any:
     if value is None or isinstance(value, bool | int | float):
         return value
     return SECRET_SHAPES.sub(MASK, str(value))
+
+
+def is_error_code(name: str, value: Any) -> bool:
+    """Whether this is one of the contract's error codes (`sold_out`), not one that opens something."""
+    return name == "code" and isinstance(value, str) and value.replace("_", "").isalpha() and value.islower()
 
 
 # -- The request's id through Celery ----------------------------------------------------------------------------------
@@ -137,3 +150,22 @@ def unpack_request_id(task: Any = None, task_id: str = "", **_: Any) -> None:
 def forget_request_id(**_: Any) -> None:
     """Leave nothing for the next task of this process."""
     structlog.contextvars.clear_contextvars()
+
+
+# -- Error reports ----------------------------------------------------------------------------------------------------
+
+
+def report_errors(dsn: str) -> None:
+    """Send crashes to Sentry when an operator gave its address: no bodies, no cookies, no people, secrets masked."""
+    if not dsn:
+        return
+    import sentry_sdk
+
+    sentry_sdk.init(
+        dsn=dsn,
+        send_default_pii=False,
+        max_request_body_size="never",
+        include_local_variables=False,
+        before_send=lambda event, hint: masked("", event, depth=-8),
+        before_breadcrumb=lambda crumb, hint: None,
+    )

@@ -58,10 +58,11 @@ def parts() -> list[Part]:
     granian = ["--interface", "wsgi", "--host", settings.HOST, "--port", str(settings.PORT), "--no-ws", "--http", "1"]
     granian += ["--workers", str(settings.WEB_WORKERS), "--blocking-threads", str(settings.WEB_THREADS)]
     granian += ["--backlog", "2048", "--backpressure", "512", "--respawn-failed-workers", "--workers-kill-timeout", "5"]
-    celery = [python, "-m", "celery", "--app", "config", "--quiet"]
+    # As root, Celery warns at length about pickled messages; ours are JSON.
+    celery = [python, "-W", "ignore:You're running the worker", "-m", "celery", "--app", "config", "--quiet"]
     worker = ["worker", "--pool", "prefork", "--concurrency", str(settings.WORKER_PROCESSES), "--hostname", "worker@%h"]
     found = [
-        Part("web", [python, "-m", "granian", *granian, "--log-level", "warning", "config.wsgi:application"]),
+        Part("web", [python, "-m", "granian", *granian, "--log-level", "error", "config.wsgi:application"]),
         Part("worker", [*celery, *worker, "--without-gossip", "--without-mingle", "--without-heartbeat"]),
         Part("beat", [*celery, "beat"]),
     ]

@@ -11,7 +11,7 @@ import environ
 
 from config import embedded
 from config.env import development_secret, env, env_bool, env_int, env_list, env_path, env_url
-from config.logs import structlog_config
+from config.logs import report_errors, structlog_config
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 environ.Env.read_env(BASE_DIR / ".env", overwrite=False) if (BASE_DIR / ".env").is_file() else None
@@ -324,7 +324,7 @@ ADMIN_CONTENT_SECURITY_POLICY = CONTENT_SECURITY_POLICY["DIRECTIVES"] | {
 LOGGING = structlog_config(json=not DEBUG or env_bool("JSON_LOGS", True), level=env("LOG_LEVEL", "INFO"))
 LOG_REQUESTS = env_bool("LOG_REQUESTS", True)
 METRICS_TOKEN = env("METRICS_TOKEN", "")
-SENTRY_DSN = env("SENTRY_DSN", "")
+report_errors(env("SENTRY_DSN", ""))
 
 UNFOLD = {
     "SITE_TITLE": "Fairseat",

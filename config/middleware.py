@@ -81,7 +81,7 @@ class ContentSecurityPolicyMiddleware(CSPMiddleware):
             response.headers["Content-Security-Policy"] = "default-src 'none'; frame-ancestors 'none'"
             return response
         if request.path_info.startswith("/admin"):
-            response._csp_replace = {"default": settings.ADMIN_CONTENT_SECURITY_POLICY}  # type: ignore[attr-defined]
+            response._csp_replace = settings.ADMIN_CONTENT_SECURITY_POLICY  # type: ignore[attr-defined]
         return super().process_response(request, response)
 
 

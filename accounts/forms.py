@@ -4,6 +4,8 @@ from typing import Any
 
 from django import forms
 
+from accounts.api.serializers import PHONE
+
 
 class Password(forms.CharField):
     """A password, kept as typed: spaces at its ends count."""
@@ -24,12 +26,12 @@ class Email(forms.EmailField):
         )
 
 
-PASSWORD_HINT = "At least 10 characters. Three or four words in a row are easy to remember."
+CHOOSE_WELL = "At least 10 characters. Three or four words in a row are easy to remember."
 
 
 class SignupForm(forms.Form):
     email = Email(help_text="We send a code and your tickets there.")
-    password = Password(new=True, help_text=PASSWORD_HINT)
+    password = Password(new=True, help_text=CHOOSE_WELL)
     name = forms.CharField(
         label="Your name",
         required=False,
@@ -60,7 +62,7 @@ class ForgotForm(forms.Form):
 
 
 class ResetForm(forms.Form):
-    password = Password(new=True, label="New password", help_text=PASSWORD_HINT)
+    password = Password(new=True, label="New password", help_text=CHOOSE_WELL)
 
 
 class ProfileForm(forms.Form):
@@ -71,9 +73,11 @@ class ProfileForm(forms.Form):
         help_text="Stands on the tickets you book from now on.",
         widget=forms.TextInput(attrs={"autocomplete": "name"}),
     )
-    phone = forms.CharField(
+    phone = forms.RegexField(
+        PHONE,
         label="Phone",
         required=False,
+        error_messages={"invalid": "Write a telephone number, for example +49 30 1234567."},
         max_length=32,
         help_text="Only used if an event changes at the last minute.",
         widget=forms.TextInput(attrs={"autocomplete": "tel", "inputmode": "tel", "type": "tel"}),
@@ -82,7 +86,7 @@ class ProfileForm(forms.Form):
 
 class ChangePasswordForm(forms.Form):
     current = Password(new=False, label="Current password")
-    password = Password(new=True, label="New password", help_text=PASSWORD_HINT)
+    password = Password(new=True, label="New password", help_text=CHOOSE_WELL)
 
 
 class EraseForm(forms.Form):

@@ -249,7 +249,10 @@ def erase(request: HttpRequest) -> HttpResponse:
         try:
             services.erase_user(user_id=request.user.pk, cancel=form.cleaned_data["cancel"])
         except FairseatError as error:
-            add_refusal(form, error)
+            if error.code == "future_bookings":
+                form.add_error("cancel", "You have tickets for events to come. Tick the box to cancel them too.")
+            else:
+                add_refusal(form, error)
             return show(request, "accounts/erase.html", form, "Not deleted", status=error.status, section="profile")
         logout(request)
         return render(request, "accounts/erased.html")

@@ -1,18 +1,85 @@
-"""Pages that belong to no app: the site's context, errors, the development mailbox."""
+"""Pages that belong to no app: the site's context, errors, help, the development mailbox."""
 
 import sys
+from collections.abc import Callable
+from functools import cache, partial
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.core.paginator import Paginator
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.views.decorators.http import require_safe
 
+from bookings.models import Booking
+from bookings.queries import get_current_hold
+from common.models import SentMail
 from config.api import BUSY, is_api, is_transient, json_error
 
 
 def site(request: HttpRequest) -> dict[str, Any]:
     """Template context of every page."""
     return {"test_mode": settings.PAYMENTS_SANDBOX, "debug": settings.DEBUG}
+
+
+class CurrentHoldMiddleware:
+    """
+    Gives pages `request.current_hold()`: the hold that a person has right now, looked up at most once and only when asked.
+
+    The catalogue lies below bookings and may not import them, yet its pages show the bar with the time left.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if not is_api(request):
+            request.current_hold = cache(partial(current_hold, request))  # type: ignore[attr-defined]
+        return self.get_response(request)
+
+
+def current_hold(request: HttpRequest) -> Booking | None:
+    """Return the live hold of the person behind a request; nobody has none."""
+    user = getattr(request, "user", None)
+    return get_current_hold(user_id=user.pk) if user is not None and user.is_authenticated else None
+
+
+@require_safe
+def static_page(request: HttpRequest, name: str) -> HttpResponse:
+    """A page of words: help, privacy, accessibility."""
+    context = {
+        "hold_minutes": max(1, settings.HOLD_SECONDS // 60),
+        "more_minutes": max(1, settings.HOLD_EXTENSION_SECONDS // 60),
+        "more_times": settings.HOLD_MAX_EXTENSIONS,
+        "cancel_hours": settings.CANCEL_UNTIL_HOURS,
+        "code_minutes": max(1, settings.OTP_SECONDS // 60),
+        "session_days": settings.SESSION_COOKIE_AGE // 86_400,
+        "most": settings.MAX_TICKETS_PER_BOOKING,
+        "contact": settings.DEFAULT_FROM_EMAIL,
+    }
+    response = render(request, f"site/{name}.html", context)
+    response.headers["Cache-Control"] = "private, no-cache"
+    return response
+
+
+@require_safe
+def mailbox(request: HttpRequest) -> HttpResponse:
+    """The mails that were sent, for developers and tests: a page, or JSON for who accepts it. Not there without DEBUG."""
+    if not settings.DEBUG:
+        raise Http404
+    mails = SentMail.objects.all()
+    if to := request.GET.get("to", "").strip().lower():
+        mails = mails.filter(to=to)
+    if request.accepts("application/json") and not request.accepts("text/html"):
+        newest = [
+            {"to": mail.to, "subject": mail.subject, "text": mail.text, "sentAt": mail.sent_at} for mail in mails[:100]
+        ]
+        response: HttpResponse = JsonResponse(newest, safe=False)
+    else:
+        shown = Paginator(mails, 25).get_page(request.GET.get("page"))
+        response = render(request, "site/mailbox.html", {"mails": shown, "to": to})
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:

@@ -77,6 +77,7 @@ MIDDLEWARE = [
     "config.middleware.CsrfViewMiddleware",
     "config.middleware.AuthenticationMiddleware",
     "config.middleware.MessageMiddleware",
+    "config.pages.CurrentHoldMiddleware",
     "accounts.middleware.LoginLimitMiddleware",
     "config.middleware.FrameOptionsMiddleware",
     "config.middleware.ContentSecurityPolicyMiddleware",
@@ -199,6 +200,9 @@ MAX_TICKETS_PER_BOOKING = env_int("MAX_TICKETS_PER_BOOKING", 10, low=1, high=100
 CANCEL_UNTIL_HOURS = env_int("CANCEL_UNTIL_HOURS", 24)
 HOLDS_COMMIT_ASYNC = env_bool("HOLDS_COMMIT_ASYNC", False)
 BOOKING_GATES: list[str] = []
+SHARED_READ_MS = env_int(
+    "SHARED_READ_MS", 250, high=1000
+)  # how long a crowd shares one answer of the catalogue; 0: never
 IDEMPOTENCY_SECONDS = env_int("IDEMPOTENCY_SECONDS", 86_400, low=60)
 
 # -- Payments ---------------------------------------------------------------------------------------------------------
@@ -329,6 +333,26 @@ report_errors(env("SENTRY_DSN", ""))
 UNFOLD = {
     "SITE_TITLE": "Fairseat",
     "SITE_HEADER": "Fairseat",
+    "SITE_SUBHEADER": "Staff",
+    "SITE_SYMBOL": "confirmation_number",
     "SITE_URL": "/",
-    "SHOW_HISTORY": True,
+    "SHOW_HISTORY": False,
+    "SHOW_VIEW_ON_SITE": False,
+    "ENVIRONMENT": "config.admin.environment",
+    "BORDER_RADIUS": "10px",
+    "COLORS": {
+        "primary": {
+            "50": "#EFEDFC",
+            "100": "#E0DCF9",
+            "200": "#C9C0FF",
+            "300": "#A99CFF",
+            "400": "#8675F0",
+            "500": "#6656E3",
+            "600": "#4B3BD6",
+            "700": "#3D2FB3",
+            "800": "#2F2589",
+            "900": "#231C63",
+            "950": "#16132B",
+        }
+    },
 }

@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from config import health
+from config import health, pages
 
 handler400 = "config.pages.bad_request"
 handler403 = "config.pages.forbidden"
@@ -23,4 +23,11 @@ urlpatterns = [
     path("api/v1/", include(api)),
     path("api/", include(api)),
     path("admin/", admin.site.urls),
+    path("", include("events.urls")),
+    path("", include("bookings.urls")),
+    path("", include("accounts.urls")),
+    path("help", pages.static_page, {"name": "help"}, name="help"),
+    path("privacy", pages.static_page, {"name": "privacy"}, name="privacy"),
+    path("accessibility", pages.static_page, {"name": "accessibility"}, name="accessibility"),
+    path("dev/mail", pages.mailbox, name="mailbox"),
 ]

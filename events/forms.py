@@ -92,7 +92,7 @@ def window(when: str, now: datetime) -> tuple[datetime | None, datetime | None]:
         return None, None
     since = now.replace(minute=0, second=0, microsecond=0) - STILL_ON
     if when == "weekend":
-        friday = now.date() + timedelta(days=(4 - now.weekday()) if now.weekday() <= 4 else 4 - now.weekday())
+        friday = now.date() + timedelta(days=4 - now.weekday())
         return max(since, midnight(friday) + timedelta(hours=16)), midnight(friday + timedelta(days=3))
     if when == "month":
         return since, now + timedelta(days=30)
@@ -112,5 +112,5 @@ class ChoiceForm(forms.Form):
         min_value=1,
         max_value=1000,
         required=False,
-        error_messages={name: "Choose how many." for name in ("invalid", "min_value", "max_value")},
+        error_messages=dict.fromkeys(("invalid", "min_value", "max_value"), "Choose how many."),
     )

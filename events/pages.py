@@ -5,14 +5,16 @@ from datetime import datetime
 from threading import Lock
 from uuid import UUID
 
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotModified, HttpResponsePermanentRedirect
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponsePermanentRedirect, QueryDict
 from django.shortcuts import render
 from django.utils import timezone
-from django.utils.cache import patch_vary_headers
+from django.utils.cache import get_conditional_response, patch_vary_headers
 from django.utils.crypto import salted_hmac
 from django.views.decorators.http import require_safe
 
 from common.errors import NotFound
+from common.money import SYMBOLS, exponent
 from common.pages import form_problems, page
 from events import artwork, queries
 from events.forms import WHEN, ChoiceForm, SearchForm
@@ -70,12 +72,12 @@ def event(request: HttpRequest, event_id: UUID) -> HttpResponse:
     (shown,) = load({event_id: version})
     standing = standing_of(shown, now=now)
     etag = page_etag(request, now, [version, standing.state])
-    return answer(request, etag, "events/event.html", event_context(request, standing))
+    return answer(request, etag, "events/event.html", event_context(request, standing, request.GET))
 
 
-def event_context(request: HttpRequest, standing: Standing) -> dict[str, object]:
-    """Return what the event page shows; the choice in the address (after a log-in) is ticked again."""
-    choice = ChoiceForm(request.GET)
+def event_context(request: HttpRequest, standing: Standing, asked: QueryDict) -> dict[str, object]:
+    """Return what the event page shows; what was asked for (in the address after a log-in) is ticked again."""
+    choice = ChoiceForm(asked)
     choice.is_valid()
     wanted = choice.cleaned_data.get("category")
     open_tiers = [tier for tier in standing.tiers if tier.available]
@@ -88,6 +90,10 @@ def event_context(request: HttpRequest, standing: Standing) -> dict[str, object]
         "quantity": choice.cleaned_data.get("quantity") or min(2, standing.most, max(1, most_free)),
         "numbers": range(1, min(standing.most, max(1, most_free)) + 1),
         "kept": wanted is not None,
+        "hold_minutes": max(1, settings.HOLD_SECONDS // 60),
+        "cancel_hours": settings.CANCEL_UNTIL_HOURS,
+        "money_prefix": SYMBOLS.get(standing.event.currency, f"{standing.event.currency} "),
+        "money_decimals": exponent(standing.event.currency),
     }
 
 
@@ -120,18 +126,17 @@ def page_etag(request: HttpRequest, now: datetime, parts: list[object]) -> str:
     """Return the ETag of a page for this person at this minute (pages say `in 5 minutes`)."""
     secret = request.META.get("CSRF_COOKIE", "") if request.user.is_authenticated else ""
     person = salted_hmac("page-etag", f"{request.user.pk} {secret}", algorithm="sha256").hexdigest()
-    minute = str(int(now.timestamp()) // 60)
-    return queries.etag(LAYOUT, request.get_full_path(), person, minute, *[str(part) for part in parts])
+    minute = int(now.timestamp()) // 60
+    hold = request.current_hold()  # type: ignore[attr-defined]
+    held = f"{hold.pk} {hold.expires_at}" if hold else ""
+    return queries.etag(LAYOUT, request.get_full_path(), person, held, str(minute), *[str(part) for part in parts])
 
 
 def answer(request: HttpRequest, etag: str, template: str, context: dict[str, object]) -> HttpResponse:
-    """Render a page under its ETag, or say that the browser's copy is still right; messages must be shown, so they always render."""
-    pending = request.user.is_authenticated and request.session.get("_messages")
-    response: HttpResponse
-    if request.headers.get("If-None-Match") in {etag, f"W/{etag}"} and not pending:
-        response = HttpResponseNotModified()
-    else:
-        response = render(request, template, context)
+    """Render a page under its ETag, or say that the browser's copy is still right; messages to show always render."""
+    pending = request.session.get("_messages")
+    unchanged = None if pending else get_conditional_response(request, etag=etag)
+    response = unchanged or render(request, template, context)
     if not pending:
         response.headers["ETag"] = etag
     person = "private" if request.user.is_authenticated else "public"

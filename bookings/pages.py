@@ -1,0 +1,315 @@
+"""Holding tickets, looking at them, giving them back: the pages of a buyer."""
+
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.safestring import mark_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from accounts import limits
+from bookings import documents, queries, services
+from bookings.models import Booking, Ticket
+from bookings.refusals import (
+    AlreadyBooked,
+    CancelTooLate,
+    ExtensionRefused,
+    HoldExists,
+    HoldExpired,
+    PartlyAvailable,
+    SaleNotOpen,
+    SoldOut,
+)
+from bookings.states import Status
+from common.errors import FairseatError, IllegalTransition
+from common.pages import Problem, Problems, form_problems, here_again, members_only, page, refusal_problems, to_login
+from events.forms import ChoiceForm
+from events.pages import event_context
+from events.queries import get_event
+from events.standing import standing_of
+
+PER_PAGE = 20
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@page
+def hold(request: HttpRequest, event_id: UUID) -> HttpResponse:
+    """Hold the chosen tickets; who is not logged in does that first and finds the choice kept."""
+    asked = request.POST if request.method == "POST" else request.GET
+    if request.method != "POST" or not request.user.is_authenticated:
+        kept = {name: asked[name] for name in ("category", "quantity") if name in asked}
+        back = reverse("event", args=[event_id]) + (f"?{urlencode(kept)}" if kept else "") + "#tickets"
+        return redirect(back) if request.user.is_authenticated else to_login(request, back)
+    limits.check(request, scope="booking")
+    form = ChoiceForm(asked)
+    if not form.is_valid():
+        return choose_again(request, event_id, form_problems(form), 400)
+    try:
+        booking = services.hold_seats(
+            user_id=request.user.pk,
+            event_id=event_id,
+            category_id=form.cleaned_data["category"],
+            quantity=form.cleaned_data["quantity"] or 1,
+        )
+    except (HoldExists, AlreadyBooked) as error:
+        messages.info(request, error.text)
+        found = queries.get_live_booking_for(user_id=request.user.pk, event_id=event_id)
+        return redirect(address_of(found)) if found else redirect("event", event_id)
+    except PartlyAvailable as error:
+        return choose_again(request, event_id, refusal_problems(error, "Not that many left"), 409, **error.extra)
+    except SoldOut:
+        gone = Problems(
+            "Just gone", [Problem("The last of these tickets just went. Choose others, or look again soon.")]
+        )
+        return choose_again(request, event_id, gone, 409)
+    except SaleNotOpen as error:
+        return choose_again(request, event_id, refusal_problems(error, "A little early"), 409)
+    except FairseatError as error:
+        if error.status in {404, 503}:
+            raise
+        return choose_again(request, event_id, refusal_problems(error), error.status)
+    return redirect("booking-done" if booking.status == Status.CONFIRMED else "booking-tickets", booking.pk)
+
+
+def choose_again(
+    request: HttpRequest, event_id: UUID, problems: Problems, status: int, available: int = 0, **_: Any
+) -> HttpResponse:
+    """Show the event again with what went wrong and the choice as it was; `available` offers to take fewer."""
+    event = get_event(event_id=event_id, viewer_id=request.user.pk)
+    context = event_context(request, standing_of(event, now=timezone.now()), request.POST)
+    context |= {"problems": problems, "offer_less": available}
+    if available:
+        context["offer_category"] = request.POST["category"]
+    return render(request, "events/event.html", context, status=status)
+
+
+@require_safe
+@members_only
+def tickets_held(request: HttpRequest, booking_id: UUID) -> HttpResponse:
+    """Step 1: the tickets that are held, before paying."""
+    booking = queries.get_booking_for(user_id=request.user.pk, booking_id=booking_id)
+    if not is_held(booking):
+        return redirect(address_of(booking))
+    context = {"booking": booking, "hold": booking, "event": booking.event, "minutes": hold_minutes()}
+    return render(request, "bookings/held.html", context)
+
+
+@require_POST
+@members_only
+def extend(request: HttpRequest, booking_id: UUID) -> HttpResponse:
+    """ "I need more time"."""
+    limits.check(request, scope="booking")
+    booking = queries.get_booking_for(user_id=request.user.pk, booking_id=booking_id)
+    try:
+        services.extend_hold(booking_id=booking.pk, user_id=request.user.pk)
+    except HoldExpired:
+        return redirect("booking", booking.pk)
+    except ExtensionRefused as error:
+        messages.warning(request, error.text)
+    else:
+        messages.success(request, f"You have {seconds_in_words(settings.HOLD_EXTENSION_SECONDS)} more.")
+    return redirect(here_again(request, reverse("booking-tickets", args=[booking.pk])))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@members_only
+def give_up(request: HttpRequest, booking_id: UUID) -> HttpResponse:
+    """Give a hold back, to choose others or for good."""
+    booking = queries.get_booking_for(user_id=request.user.pk, booking_id=booking_id)
+    if not is_held(booking):
+        return redirect(address_of(booking))
+    if request.method != "POST":
+        context = {"booking": booking, "hold": booking, "event": booking.event}
+        return render(request, "bookings/give_up.html", context)
+    try:
+        services.give_up_hold(booking_id=booking.pk)
+    except IllegalTransition:
+        return redirect("booking", booking.pk)
+    messages.success(request, "Your tickets were given back. Nothing was charged.")
+    if request.POST.get("then") == "choose":
+        kept = urlencode({"category": booking.category_id, "quantity": booking.quantity})
+        return redirect(f"{reverse('event', args=[booking.event_id])}?{kept}#tickets")
+    return redirect("event", booking.event_id)
+
+
+@require_safe
+@members_only
+def done(request: HttpRequest, booking_id: UUID) -> HttpResponse:
+    """Step 3: the tickets are theirs."""
+    booking = queries.get_booking_for(user_id=request.user.pk, booking_id=booking_id)
+    if booking.status != Status.CONFIRMED:
+        return redirect(address_of(booking))
+    return render(request, "bookings/done.html", {"booking": booking, "event": booking.event})
+
+
+@require_safe
+@members_only
+def booking_list(request: HttpRequest) -> HttpResponse:
+    """Every booking of the person, newest first."""
+    pages = Paginator(queries.list_bookings_for(user_id=request.user.pk), PER_PAGE)
+    shown = pages.get_page(request.GET.get("page"))
+    return render(request, "bookings/list.html", {"bookings": shown, "section": "tickets", "now": timezone.now()})
+
+
+@require_safe
+@members_only
+def booking(request: HttpRequest, booking_id: UUID) -> HttpResponse:
+    """One booking, whatever became of it."""
+    shown = queries.get_booking_for(user_id=request.user.pk, booking_id=booking_id)
+    if is_held(shown):
+        return redirect("booking-tickets", shown.pk)
+    now = timezone.now()
+    context = {
+        "booking": shown,
+        "event": shown.event,
+        "has_lapsed": shown.status in {Status.EXPIRED, Status.PENDING},
+        "can_cancel": shown.status == Status.CONFIRMED and cancel_until(shown) > now,
+        "cancel_until": cancel_until(shown),
+        "is_past": shown.event.ends_at <= now,
+        "section": "tickets",
+    }
+    return render(request, "bookings/booking.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@members_only
+def cancel(request: HttpRequest, booking_id: UUID) -> HttpResponse:
+    """Cancel a booking: first what that means, then the deed."""
+    shown = queries.get_booking_for(user_id=request.user.pk, booking_id=booking_id)
+    if shown.status != Status.CONFIRMED:
+        return redirect(address_of(shown))
+    if request.method != "POST":
+        context = {"booking": shown, "event": shown.event, "cancel_until": cancel_until(shown)}
+        return render(request, "bookings/cancel.html", context)
+    limits.check(request, scope="booking")
+    try:
+        services.cancel_booking(booking_id=shown.pk, by="buyer")
+    except CancelTooLate:
+        messages.error(
+            request, f"You can cancel until {settings.CANCEL_UNTIL_HOURS} hours before the event. That is over."
+        )
+    except IllegalTransition:
+        messages.info(request, "This booking has ended already.")
+    else:
+        messages.success(request, "Your booking is cancelled and its tickets are no longer valid.")
+    return redirect("booking", shown.pk)
+
+
+@require_safe
+@members_only
+def ticket_list(request: HttpRequest) -> HttpResponse:
+    """The person's tickets: those still to come, or the old ones."""
+    now = timezone.now()
+    tickets = queries.list_tickets_for(user_id=request.user.pk)
+    past = request.GET.get("show") == "past"
+    if past:
+        chosen = tickets.filter(booking__event__ends_at__lte=now).order_by("-booking__event__starts_at", "number")
+    else:
+        chosen = tickets.filter(booking__event__ends_at__gt=now)
+    shown = Paginator(chosen, PER_PAGE).get_page(request.GET.get("page"))
+    context = {
+        "tickets": shown,
+        "past": past,
+        "section": "tickets",
+        "hold": queries.get_current_hold(user_id=request.user.pk),
+    }
+    return render(request, "bookings/tickets.html", context)
+
+
+@require_safe
+@members_only
+def ticket(request: HttpRequest, code: str) -> HttpResponse:
+    """One ticket, to be scanned at the door."""
+    shown = own_ticket(request, code)
+    others = shown.booking.tickets.filter(number__gt=shown.number).exclude(status=Ticket.Status.VOID)
+    context = {
+        "ticket": shown,
+        "next_ticket": others.order_by("number").first(),
+        "booking": shown.booking,
+        "event": shown.booking.event,
+        "is_valid": shown.status == Ticket.Status.ACTIVE,
+        "qr": mark_safe(documents.qr_svg(shown)),  # noqa: S308 - drawn by us from the code alone
+        "section": "tickets",
+    }
+    return render(request, "bookings/ticket.html", context)
+
+
+@require_safe
+@members_only
+def ticket_pdf(request: HttpRequest, code: str) -> HttpResponse:
+    """One ticket to print."""
+    shown = own_ticket(request, code)
+    return download(
+        documents.ticket_pdf(shown), "application/pdf", f"ticket-{shown.booking.reference}-{shown.number}.pdf"
+    )
+
+
+@require_safe
+@members_only
+def booking_pdf(request: HttpRequest, booking_id: UUID) -> HttpResponse:
+    """Every ticket of a booking in one file."""
+    shown = confirmed(request, booking_id)
+    return download(documents.tickets_pdf(shown), "application/pdf", f"tickets-{shown.reference}.pdf")
+
+
+@require_safe
+@members_only
+def booking_ics(request: HttpRequest, booking_id: UUID) -> HttpResponse:
+    """The event for a calendar."""
+    shown = confirmed(request, booking_id)
+    return download(documents.event_ics(shown), "text/calendar; charset=utf-8", f"event-{shown.reference}.ics")
+
+
+def own_ticket(request: HttpRequest, code: str) -> Ticket:
+    """Load the person's own ticket; other people's are not there."""
+    return queries.get_ticket_for(user_id=request.user.pk, code=code.upper())
+
+
+def confirmed(request: HttpRequest, booking_id: UUID) -> Booking:
+    """Load the person's own booking if it has tickets."""
+    found = queries.get_booking_for(user_id=request.user.pk, booking_id=booking_id)
+    if found.status != Status.CONFIRMED:
+        raise Http404
+    return found
+
+
+def download(body: bytes, content_type: str, name: str) -> HttpResponse:
+    """Return a file; the page decorator keeps it out of caches."""
+    return HttpResponse(
+        body, content_type=content_type, headers={"Content-Disposition": f'attachment; filename="{name}"'}
+    )
+
+
+def is_held(booking: Booking) -> bool:
+    """Whether the seats are held now, as far as a page can tell; services ask the database."""
+    return booking.is_hold and booking.expires_at is not None and booking.expires_at > timezone.now()
+
+
+def address_of(booking: Booking) -> str:
+    """Return the page that shows where a booking is in its life."""
+    return reverse("booking-tickets" if is_held(booking) else "booking", args=[booking.pk])
+
+
+def cancel_until(booking: Booking) -> Any:
+    """Return until when the buyer may cancel."""
+    return booking.event.starts_at - timedelta(hours=settings.CANCEL_UNTIL_HOURS)
+
+
+def hold_minutes() -> int:
+    return max(1, settings.HOLD_SECONDS // 60)
+
+
+def seconds_in_words(seconds: int) -> str:
+    """Say a setting in minutes where it is whole minutes."""
+    if seconds % 60:
+        return f"{seconds} seconds"
+    minutes = seconds // 60
+    return f"{minutes} minute{'' if minutes == 1 else 's'}"

@@ -1,0 +1,69 @@
+// On every page: small things that make it nicer. Nothing here is needed to buy a ticket.
+
+document.documentElement.classList.add("js");
+
+// The error summary is read first.
+document.querySelector("[data-errors]")?.focus();
+
+// A form that is on its way is not sent twice.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (event.defaultPrevented || form.method !== "post") return;
+  if (form.dataset.sent) {
+    event.preventDefault();
+    return;
+  }
+  form.dataset.sent = "yes";
+  event.submitter?.setAttribute("aria-disabled", "true");
+});
+addEventListener("pageshow", (event) => {
+  if (!event.persisted) return;
+  for (const form of document.querySelectorAll("form[data-sent]")) {
+    delete form.dataset.sent;
+    form.querySelectorAll("[aria-disabled]").forEach((button) => button.removeAttribute("aria-disabled"));
+  }
+});
+
+// Times of an event stand in its own zone; who reads them elsewhere is told their own time too.
+const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
+const dated = new Intl.DateTimeFormat("en-GB", { weekday: "short", hour: "2-digit", minute: "2-digit" });
+for (const place of document.querySelectorAll("[data-local-after]")) {
+  const shown = place.parentElement.querySelector("time");
+  const mine = new Date(place.dataset.localAfter);
+  if (shown.textContent.trim() === clock.format(mine)) continue;
+  place.textContent = ` (${dated.format(mine)} your time)`;
+  place.hidden = false;
+}
+for (const shown of document.querySelectorAll("time[data-local]")) {
+  const mine = clock.format(new Date(shown.dateTime));
+  if (!shown.textContent.includes(mine)) shown.after(` (${dated.format(new Date(shown.dateTime))} your time)`);
+}
+
+// The bar with the time left. Its clock is the server's: the page says what time it was when it was made.
+const bar = document.querySelector("[data-hold]");
+if (bar) {
+  const made = performance.timeOrigin + (performance.getEntriesByType("navigation")[0]?.responseStart ?? 0);
+  const ahead = Number(bar.dataset.now) - made;
+  const ends = Date.parse(bar.dataset.expires);
+  const left = bar.querySelector("[data-left]");
+  const spoken = bar.querySelector("[data-spoken]");
+  bar.querySelector("[data-clock]").textContent = clock.format(new Date(ends - ahead));
+  let said = Infinity;
+  const tick = () => {
+    const seconds = Math.max(0, Math.ceil((ends - Date.now() - ahead) / 1000));
+    left.textContent = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+    bar.toggleAttribute("data-low", seconds < 120);
+    // Heard at five, two and one minutes only; on a page opened later than that, the one that is next.
+    const mark = [1, 2, 5].find((minutes) => seconds <= minutes * 60);
+    if (mark && mark < said) {
+      if (said !== Infinity || seconds > mark * 60 - 5) spoken.textContent = `${mark} ${mark === 1 ? "minute" : "minutes"} left`;
+      said = mark;
+    } else if (!mark) said = 60;
+    if (seconds > 0) return;
+    clearInterval(timer);
+    // The server decides what became of it; a second later so that it agrees that the time is over.
+    setTimeout(() => location.assign(bar.dataset.over), 1000);
+  };
+  const timer = setInterval(tick, 1000);
+  tick();
+}

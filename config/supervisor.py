@@ -76,10 +76,17 @@ def parts() -> list[Part]:
 class Supervisor:
     """Starts parts, watches them, stops them."""
 
-    def __init__(self, data_dir: Path, wanted: list[Part], environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        wanted: list[Part],
+        environment: dict[str, str] | None = None,
+        log: IO[bytes] | None = None,
+    ) -> None:
         self.data_dir = data_dir.resolve()
         self.parts = wanted
         self.environment = os.environ | {MARK: str(self.data_dir)} | (environment or {})
+        self.log = log  # where the parts write; None: where we write
         self.figures = self.data_dir / "metrics"
         self.pids = self.data_dir / "pids"
 
@@ -100,6 +107,8 @@ class Supervisor:
             cwd=settings.BASE_DIR,
             env=self.environment | (environment or {}),
             stdin=subprocess.DEVNULL,
+            stdout=self.log,
+            stderr=self.log,
             start_new_session=True,
             preexec_fn=die_with_parent,
         )

@@ -9,6 +9,7 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -156,3 +157,42 @@ def count_redis_calls() -> Callable:
             yield calls
 
     return counting
+
+
+@dataclass
+class LiveSite:
+    """A running site: web and worker processes and the payment sandbox, on the tests' database."""
+
+    url: str
+    sandbox_url: str
+    log: Path
+
+
+@pytest.fixture(scope="session")
+def live_site(django_db_setup: None) -> Iterator[LiveSite]:
+    """
+    Start the real web server, a worker and the payment sandbox once for this run.
+
+    A test that uses it needs `@pytest.mark.django_db(transaction=True)`: the site sees only what is committed. There is no
+    beat; run periodic work with `jobs.run(name)`.
+    """
+    from django.conf import settings
+    from django.db import connection
+
+    from config import supervisor
+
+    home = Path(os.environ["DATA_DIR"], f"live-{XDIST_WORKER or 'alone'}")
+    home.mkdir(parents=True, exist_ok=True)
+    supervisor.clear_orphans(home)
+    database = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{connection.settings_dict['NAME']}").geturl()
+    parts = [part for part in supervisor.parts() if part.name != "beat"]
+    log = home / "site.log"
+    with log.open("wb") as output:
+        environment = {"DATABASE_URL": database, "LOG_LEVEL": "WARNING"}
+        site = supervisor.Supervisor(home, parts, environment, output)
+        try:
+            site.start()
+            site.wait_until_ready()
+            yield LiveSite(settings.SITE_URL, settings.SANDBOX_URL, log)
+        finally:
+            site.stop(seconds=5)

@@ -107,6 +107,8 @@ class RequestMiddleware:
         response = self.get_response(request)
         took = time.perf_counter() - started
         response.headers["X-Request-Id"] = request_id
+        if not response.streaming and "Content-Length" not in response.headers:
+            response.headers["Content-Length"] = str(len(response.content))  # one write instead of chunks
         for name, value in getattr(request, "rate_limit_headers", {}).items():
             response.headers[name] = value
         if not request.path_info.startswith(QUIET):

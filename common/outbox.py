@@ -63,6 +63,16 @@ def put(*, topic: str, dedupe_key: str, **payload: Any) -> None:
     transaction.on_commit(nudge, robust=True)
 
 
+def try_again(*, ids: list[int]) -> list[int]:
+    """Make these messages due now, also those given up; return the ids of those that had not left yet."""
+    with transaction.atomic():
+        waiting = OutboxMessage.objects.select_for_update(no_key=True).filter(pk__in=ids, done_at=None).order_by("pk")
+        found = [message.pk for message in waiting]
+        OutboxMessage.objects.filter(pk__in=found).update(failed_at=None, attempts=0, due_at=Now())
+        transaction.on_commit(nudge, robust=True)
+    return found
+
+
 def nudge() -> None:
     """Ask a worker to deliver now; if the broker is away the sweep does it."""
     from common.tasks import deliver_outbox

@@ -1,0 +1,184 @@
+"""Staff's view of bookings and tickets. Status, seats and money are facts; what staff may do calls a service with a reason."""
+
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from unfold.decorators import action, display
+from unfold.forms import BaseDialogForm
+from unfold.widgets import UnfoldAdminTextareaWidget
+
+from bookings.models import Booking, BookingSeat, BookingTransition, Ticket
+from bookings.references import normalise_reference, spoken
+from bookings.services import cancel_booking_by_staff
+from common.admin import ReadOnlyAdmin, ReadOnlyInline, redirect_from_dialog
+from common.errors import FairseatError
+from common.money import display as money
+
+STATUS_COLOURS = {
+    "offered": "info",
+    "pending": "warning",
+    "confirmed": "success",
+    "cancelled": "danger",
+    "expired": "default",
+}
+TICKET_COLOURS = {"active": "success", "used": "info", "void": "danger"}
+
+
+class ReasonForm(BaseDialogForm):
+    """Why staff does this; it is kept in the audit."""
+
+    reason = forms.CharField(
+        max_length=500,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
+        help_text="Kept with your name. The buyer does not read it.",
+    )
+
+
+class TicketInline(ReadOnlyInline):
+    model = Ticket
+    fields = ["number", "code", "holder_name", "seat", "status", "issued_at", "void_at"]
+    readonly_fields = fields
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Ticket]:
+        return super().get_queryset(request).select_related("seat")
+
+
+class BookingSeatInline(ReadOnlyInline):
+    model = BookingSeat
+    verbose_name_plural = "numbered seats"
+    fields = ["seat", "live"]
+    readonly_fields = fields
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[BookingSeat]:
+        return super().get_queryset(request).select_related("seat")
+
+
+class HistoryInline(ReadOnlyInline):
+    model = BookingTransition
+    verbose_name_plural = "history"
+    fields = ["at", "from_status", "to_status", "reason"]
+    readonly_fields = fields
+    ordering = ["id"]
+
+
+@admin.register(Booking)
+class BookingAdmin(ReadOnlyAdmin):
+    list_display = [
+        "spoken_reference",
+        "coloured_status",
+        "event",
+        "category",
+        "user",
+        "quantity",
+        "amount",
+        "created_at",
+        "expires_at",
+    ]
+    list_select_related = ["event", "category", "user"]
+    list_filter = ["status", "source", "event__status", "created_at"]
+    search_fields = ["reference", "user__email", "user__name", "event__name", "tickets__code"]
+    search_help_text = "Reference, mail, name, event or ticket code"
+    date_hierarchy = "created_at"
+    ordering = ["-created_at", "id"]
+    inlines = [TicketInline, BookingSeatInline, HistoryInline]
+    actions_detail = ["cancel_one"]
+    fieldsets = [
+        (None, {"fields": ["spoken_reference", "coloured_status", "user", "event", "category", "quantity", "amount"]}),
+        ("Times", {"fields": ["created_at", "expires_at", "extensions", "grace_given", "confirmed_at", "ended_at"]}),
+        ("Ending and refund", {"fields": ["end_reason", "source", "refunded", "refund_status"]}),
+    ]
+
+    @display(description="Reference", ordering="reference")
+    def spoken_reference(self, booking: Booking) -> str:
+        return spoken(booking.reference)
+
+    @display(description="Status", ordering="status", label=STATUS_COLOURS)
+    def coloured_status(self, booking: Booking) -> str:
+        return booking.status
+
+    @display(description="Amount", ordering="amount_minor")
+    def amount(self, booking: Booking) -> str:
+        return money(booking.amount_minor, booking.currency)
+
+    @display(description="Refund", ordering="refund_minor")
+    def refunded(self, booking: Booking) -> str:
+        return money(booking.refund_minor, booking.currency) if booking.refund_minor else "–"
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Booking], search_term: str
+    ) -> tuple[QuerySet[Booking], bool]:
+        """Find a reference as people read it, with its hyphen."""
+        found, duplicates = super().get_search_results(request, queryset, search_term)
+        reference = normalise_reference(search_term)
+        return (found | queryset.filter(reference=reference) if len(reference) == 8 else found), duplicates
+
+    @action(
+        description="Cancel this booking",
+        url_path="cancel",
+        permissions=["act"],
+        icon="cancel",
+        dialog={
+            "title": "Cancel this booking",
+            "description": "Its seats are free from now on, its tickets let nobody in, and what was paid goes back.",
+            "form_class": ReasonForm,
+            "form_submit_text": "Cancel the booking",
+        },
+    )
+    def cancel_one(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
+        self.cancel(request, UUID(object_id), form.cleaned_data["reason"])
+        return redirect_from_dialog(request, reverse("admin:bookings_booking_change", args=[object_id]))
+
+    def cancel(self, request: HttpRequest, booking_id: UUID, reason: str) -> None:
+        """Call the service and tell what came of it."""
+        try:
+            booking = cancel_booking_by_staff(booking_id=booking_id, actor_id=request.user.pk, reason=reason)
+        except FairseatError as error:
+            self.message_user(request, error.text, messages.ERROR)
+        else:
+            self.message_user(request, f"Booking {spoken(booking.reference)} is cancelled.", messages.SUCCESS)
+
+
+@admin.register(Ticket)
+class TicketAdmin(ReadOnlyAdmin):
+    list_display = ["code", "coloured_status", "event", "booking", "holder_name", "number", "seat", "issued_at"]
+    list_select_related = ["booking__event", "seat"]
+    list_filter = ["status", "issued_at"]
+    search_fields = ["code", "holder_name", "booking__reference", "booking__user__email"]
+    search_help_text = "Code, holder, booking or mail"
+    ordering = ["-issued_at", "id"]
+    fields = ["code", "coloured_status", "event", "booking", "number", "seat", "holder_name", "issued_at", "void_at"]
+
+    @display(description="Status", ordering="status", label=TICKET_COLOURS)
+    def coloured_status(self, ticket: Ticket) -> str:
+        return ticket.status
+
+    @display(description="Event", ordering="booking__event__name")
+    def event(self, ticket: Ticket) -> str:
+        return ticket.booking.event.name
+
+
+@admin.register(BookingTransition)
+class BookingTransitionAdmin(ReadOnlyAdmin):
+    list_display = ["at", "booking", "from_status", "to_status", "reason"]
+    list_select_related = ["booking"]
+    list_filter = ["to_status", "reason", "at"]
+    search_fields = ["booking__reference"]
+    ordering = ["-id"]
+
+
+@admin.register(BookingSeat)
+class BookingSeatAdmin(ReadOnlyAdmin):
+    list_display = ["seat", "category", "booking", "live"]
+    list_select_related = ["seat__category", "booking"]
+    list_filter = ["live"]
+    search_fields = ["booking__reference", "seat__category__name", "seat__row"]
+    ordering = ["-id"]
+
+    @display(description="Category", ordering="seat__category__name")
+    def category(self, taken: BookingSeat) -> Any:
+        return taken.seat.category

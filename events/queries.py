@@ -3,8 +3,8 @@ Reads of the catalogue; each one also answers "may this person see it?".
 
 Everybody sees what was published; a draft is seen by its creator and by staff. The list's first statement is written in SQL
 because it is the hottest read there is: it finds one page of ids, each with a *version* that changes with every committed
-change of the event, its categories or their counters (the `xmin` of those rows), whoever made it. Versions make the ETags
-and tell which rendered events are still good.
+change of the event, its categories or their counters (where those rows lie and which transaction wrote them: `ctid` and
+`xmin`), whoever made it. Versions make the ETags and tell which rendered events are still good.
 """
 
 import hashlib
@@ -49,7 +49,8 @@ FROM_PRICE = (
 VISIBLE = """event.deleted_at IS NULL AND (event.status <> 'draft' OR event.created_by_id = %(viewer)s OR EXISTS (
     SELECT 1 FROM accounts_user person WHERE person.id = %(viewer)s AND person.is_staff AND person.is_active))"""
 VERSION = """(
-    SELECT string_agg(category.xmin::text || '.' || coalesce(inventory.xmin::text, ''), ' ' ORDER BY category.id)
+    SELECT string_agg(
+        category.ctid::text || category.xmin || coalesce(inventory.ctid::text || inventory.xmin, ''), ' ' ORDER BY category.id)
     FROM events_ticketcategory category LEFT JOIN events_seatinventory inventory ON inventory.category_id = category.id
     WHERE category.event_id = {event}.id)"""
 AVAILABLE = """event.status = 'published' AND coalesce(event.sale_ends_at, event.starts_at) > now()
@@ -129,7 +130,7 @@ def find_events(filters: EventFilters, *, viewer_id: UUID | None = None) -> Foun
     order = ORDERINGS[filters.ordering].format(price=FROM_PRICE)
     statement = f"""
         WITH page AS MATERIALIZED (
-            SELECT event.id, event.xmin::text AS version, count(*) OVER () AS total,
+            SELECT event.id, event.ctid::text || event.xmin AS version, count(*) OVER () AS total,
                 row_number() OVER (ORDER BY {order}, event.id) AS place
             FROM events_event event WHERE {VISIBLE} {"".join(f" AND {condition}" for condition in where)}
             ORDER BY place LIMIT %(limit)s OFFSET %(offset)s
@@ -197,7 +198,7 @@ def find_event(*, event_id: UUID, viewer_id: UUID | None = None) -> str:
     :raises EventNotFound: if there is none, or it is somebody else's draft
     """
     statement = f"""
-        SELECT event.xmin::text || ' ' || coalesce({VERSION.format(event="event")}, '')
+        SELECT event.ctid::text || event.xmin || ' ' || coalesce({VERSION.format(event="event")}, '')
         FROM events_event event WHERE event.id = %(event)s AND {VISIBLE}
     """  # noqa: S608 - made of this module's own constants; every value is a parameter
     with connection.cursor() as cursor:

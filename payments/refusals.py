@@ -1,0 +1,43 @@
+"""The ways a payment may be refused, each with its stable code."""
+
+from common.errors import Conflict, Invalid, PaymentRequired
+
+
+class NothingToPay(Conflict):
+    code = "nothing_to_pay"
+    message = "There is nothing to pay for this booking."
+
+
+class AlreadyPaid(Conflict):
+    code = "already_paid"
+    message = "This booking is paid. Your tickets are ready."
+
+
+class PaymentNotCompleted(PaymentRequired):
+    code = "payment_not_completed"
+    message = "The payment is not complete yet. Nothing is lost: finish it or try another card."
+
+
+class PaymentUnderReview(Conflict):
+    code = "payment_under_review"
+    message = "Your payment arrived but does not match this booking. A person is looking at it; you need to do nothing."
+
+
+class PaymentChanged(Conflict):
+    code = "payment_changed"
+    message = "This payment was changed from another window. Try again."
+
+
+class BadSignature(Invalid):
+    code = "bad_signature"
+    message = "The signature does not match."
+
+
+class BadEvent(Invalid):
+    code = "malformed_body"
+    message = "That is no event."
+
+
+class RefundRefused(Conflict):
+    code = "refund_refused"
+    message = "There is not that much left to send back."

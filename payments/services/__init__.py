@@ -1,0 +1,28 @@
+"""Every write to payments, by noun: intents, settlement, webhooks, refunds, reconciling."""
+
+from payments.services.intents import IntentView, checkout_url, claim_payment, create_intent, hosted_payment_url
+from payments.services.reconciling import grant_graces, reconcile_due, reconcile_intent
+from payments.services.refunds import deliver_due_refunds, request_refund, retry_refund, return_payment
+from payments.services.settlement import close_payment, confirm_by_client, end_payments, resolve, settle_intent
+from payments.services.webhooks import handle_webhook
+
+__all__ = [
+    "IntentView",
+    "checkout_url",
+    "claim_payment",
+    "close_payment",
+    "confirm_by_client",
+    "create_intent",
+    "deliver_due_refunds",
+    "end_payments",
+    "grant_graces",
+    "handle_webhook",
+    "hosted_payment_url",
+    "reconcile_due",
+    "reconcile_intent",
+    "request_refund",
+    "resolve",
+    "retry_refund",
+    "return_payment",
+    "settle_intent",
+]

@@ -193,6 +193,8 @@ HOLD_EXTENSION_SECONDS = env_int("HOLD_EXTENSION_SECONDS", 120, low=1, high=3600
 HOLD_MAX_EXTENSIONS = env_int("HOLD_MAX_EXTENSIONS", 10, high=100)
 HOLDS_PER_HOUR = env_int("HOLDS_PER_HOUR", 6, low=1, high=1000)
 PAYMENT_GRACE_SECONDS = env_int("PAYMENT_GRACE_SECONDS", 120, high=600)
+# Opening a payment with less than this left on the hold extends it once, so that there is time to type a card number.
+PAYMENT_MARGIN_SECONDS = env_int("PAYMENT_MARGIN_SECONDS", min(30, HOLD_SECONDS // 4), high=600)
 OFFER_SECONDS = env_int("OFFER_SECONDS", 86_400, low=5)
 OUTBOX_SECONDS = env_int("OUTBOX_SECONDS", 5, low=1, high=3600)
 SWEEP_SECONDS = env_int("SWEEP_SECONDS", 60, low=1, high=3600)

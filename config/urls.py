@@ -14,6 +14,7 @@ api = [
     path("", include("events.api.urls")),
     path("", include("accounts.api.urls")),
     path("", include("bookings.api.urls")),
+    path("", include("payments.api.urls")),
 ]
 
 urlpatterns = [

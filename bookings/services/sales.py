@@ -8,7 +8,7 @@ from django.db.models.functions import Now
 
 from bookings.models import Booking, BookingSeat, Ticket
 from bookings.references import new_ticket_code
-from bookings.refusals import HoldExpired, SeatsGone, SoldOut, TicketLimit, database_refusals
+from bookings.refusals import HoldExists, HoldExpired, SeatsGone, SoldOut, TicketLimit, database_refusals
 from bookings.signals import booking_confirmed
 from bookings.states import Status
 from common import outbox
@@ -75,7 +75,7 @@ def retake(*, booking_id: UUID) -> Booking:
                 take_seats_again(booking)
             issue_tickets(booking)
             return booking
-    except (SoldOut, TicketLimit) as error:
+    except (SoldOut, TicketLimit, HoldExists) as error:
         raise SeatsGone from error
 
 

@@ -48,7 +48,7 @@ def problems_of(form: BaseForm) -> Iterator[Problem]:
     for text in form.non_field_errors():
         yield Problem(str(text))
     for bound in form:
-        for text in bound.errors[:1]:
+        for text in list(bound.errors)[:1]:
             yield Problem(str(text), bound.id_for_label)
 
 
@@ -110,10 +110,10 @@ def members_only(view: View) -> View:
 def refused(request: HttpRequest, error: FairseatError) -> HttpResponse:
     """Return the page for a refusal: its own template where the status has one, a plain one otherwise."""
     context = {"message": error.text, "retry_after": error.retry_after, "back": request.path}
-    headers = {}
+    response = render(request, TEMPLATES.get(error.status, "refused.html"), context, status=error.status)
     if error.status in {429, 503}:
-        headers["Retry-After"] = str(error.retry_after or 2)
-    return render(request, TEMPLATES.get(error.status, "refused.html"), context, status=error.status, headers=headers)
+        response.headers["Retry-After"] = str(error.retry_after or 2)
+    return response
 
 
 def to_login(request: HttpRequest, back: str = "") -> HttpResponse:

@@ -26,6 +26,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("", include("events.urls")),
     path("", include("bookings.urls")),
+    path("", include("payments.urls")),
     path("", include("accounts.urls")),
     path("help", pages.static_page, {"name": "help"}, name="help"),
     path("privacy", pages.static_page, {"name": "privacy"}, name="privacy"),

@@ -10,8 +10,8 @@ from events.queries import EventFilters
 
 PER_PAGE = 12
 WHEN = {
-    "": "Upcoming",
-    "weekend": "This weekend",
+    "": "All",
+    "weekend": "Weekend",
     "month": "Next 30 days",
     "past": "Past",
 }

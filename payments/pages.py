@@ -20,9 +20,10 @@ from bookings.pages import address_of, hold_minutes, is_held
 from bookings.queries import get_booking_for
 from bookings.refusals import HoldExpired, SeatsGone
 from bookings.states import Status
-from common.errors import IllegalTransition, PaymentRequired, Unavailable
+from common.errors import Unavailable
 from common.pages import Problem, Problems, members_only
 from payments import services
+from payments.refusals import AlreadyPaid, NothingToPay, PaymentChanged, PaymentNotCompleted
 from payments.sandbox.cards import CARDS
 
 DECLINED = Problems(
@@ -32,12 +33,12 @@ DECLINED = Problems(
         Problem("Use another card", "pay"),
     ],
 )
-UNPAID = Problems("Not paid yet", [Problem("Nothing was charged and your tickets are still held.")])
 AWAY = Problems(
     "The payment service does not answer",
     [Problem("Nothing was charged and your tickets are still held. Try again in a few seconds.")],
 )
-NOTICES = {"declined": DECLINED, "unpaid": UNPAID}
+CHANGED = Problems("This payment was changed in another window", [Problem("Nothing was charged. Here it is again.")])
+NOTICES = {"declined": DECLINED, "changed": CHANGED}
 
 
 @require_safe
@@ -50,10 +51,14 @@ def pay(request: HttpRequest, booking_id: UUID) -> HttpResponse:
     problems = NOTICES.get(request.GET.get("problem", ""))
     try:
         intent = services.create_intent(booking_id=booking.pk, user_id=request.user.pk)
-    except (HoldExpired, IllegalTransition):
+    except AlreadyPaid:
+        return redirect("pay-return", booking.pk)
+    except (HoldExpired, NothingToPay):
         return redirect("booking", booking.pk)
     except Unavailable:
         return show(request, booking, problems=AWAY, status=503)
+    if intent.status == "processing":
+        return redirect("pay-return", booking.pk)
     booking.refresh_from_db(fields=["expires_at"])
     return show(request, booking, intent=intent, problems=problems)
 
@@ -62,7 +67,7 @@ def show(
     request: HttpRequest,
     booking: Booking,
     *,
-    intent: "services.IntentView | None" = None,
+    intent: services.IntentView | None = None,
     problems: Problems | None = None,
     status: int = 200,
 ) -> HttpResponse:
@@ -93,8 +98,16 @@ def checkout(request: HttpRequest, booking_id: UUID) -> HttpResponse:
     if not is_held(booking):
         return redirect(after(booking))
     back = request.build_absolute_uri(reverse("pay-return", args=[booking.pk]))
-    url = services.checkout_url(booking_id=booking.pk, user_id=request.user.pk, success_url=back, cancel_url=back)
-    return redirect(url)
+    try:
+        return redirect(services.hosted_payment_url(booking_id=booking.pk, user_id=request.user.pk, return_url=back))
+    except AlreadyPaid:
+        return redirect("pay-return", booking.pk)
+    except (HoldExpired, NothingToPay):
+        return redirect("booking", booking.pk)
+    except Unavailable:
+        return show(request, booking, problems=AWAY, status=503)
+    except PaymentChanged:
+        return redirect(f"{reverse('pay', args=[booking.pk])}?problem=changed")
 
 
 @require_safe
@@ -106,26 +119,24 @@ def back_from_bank(request: HttpRequest, booking_id: UUID) -> HttpResponse:
         return redirect("booking-done", booking.pk)
     try:
         services.confirm_by_client(booking_id=booking.pk, user_id=request.user.pk)
-    except PaymentRequired as error:
+    except PaymentNotCompleted as error:
         return not_paid(request, booking, error)
     except SeatsGone as error:
         messages.warning(request, error.text)
         return redirect("booking", booking.pk)
-    except (HoldExpired, IllegalTransition):
+    except HoldExpired:
         return redirect("booking", booking.pk)
     except Unavailable:
         return waiting(request, booking)
     return redirect("booking-done", booking.pk)
 
 
-def not_paid(request: HttpRequest, booking: Booking, error: PaymentRequired) -> HttpResponse:
+def not_paid(request: HttpRequest, booking: Booking, error: PaymentNotCompleted) -> HttpResponse:
     """Show what is between a person and their tickets: the bank that still checks, or a card that was declined."""
-    if error.code == "payment_processing" or error.extra.get("payment_status") == "processing":
+    if error.extra.get("payment_status") == "processing":
         return waiting(request, booking)
-    if not is_held(booking):
-        return redirect("booking", booking.pk)
-    problem = "declined" if error.code == "card_declined" or error.extra.get("decline_code") else "unpaid"
-    return redirect(f"{reverse('pay', args=[booking.pk])}?problem={problem}")
+    was_declined = error.text != PaymentNotCompleted.message
+    return redirect(reverse("pay", args=[booking.pk]) + ("?problem=declined" if was_declined else ""))
 
 
 def waiting(request: HttpRequest, booking: Booking) -> HttpResponse:

@@ -1,4 +1,9 @@
-"""Django's door to `log_in`: the admin's log-in form obeys the same rules as every other one."""
+"""
+Django's door to accounts: its log-in forms obey the same rules as every other one, and being staff is a right by itself.
+
+Staff may see every model in the admin and use its actions (Django's "view" and "change"); each action is a service with an
+audit. Rights beyond that are granted one by one, and administrators have all.
+"""
 
 from typing import Any
 
@@ -22,3 +27,14 @@ class AccountBackend(ModelBackend):
             return log_in(email=email, password=password, address=address)
         except WrongLogin:
             return None
+
+    def has_perm(self, user_obj: Any, perm: str, obj: Any = None) -> bool:
+        usual = perm.partition(".")[2].startswith(("view_", "change_"))
+        return (self.is_open_staff(user_obj) and usual) or super().has_perm(user_obj, perm, obj)
+
+    def has_module_perms(self, user_obj: Any, app_label: str) -> bool:
+        return self.is_open_staff(user_obj) or super().has_module_perms(user_obj, app_label)
+
+    def is_open_staff(self, user: Any) -> bool:
+        """Whether this is a member of staff whose account is open."""
+        return user.is_active and getattr(user, "is_staff", False)

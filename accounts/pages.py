@@ -187,7 +187,7 @@ def reset(request: HttpRequest, token: str) -> HttpResponse:
         except ResetInvalid as error:
             return render(request, "accounts/reset_over.html", {"message": error.text}, status=410)
         except Invalid as error:
-            add_refusal(form, error, {"newPassword": "password"})
+            add_refusal(form, error, {"new_password": "password"})
         else:
             messages.success(request, "Your new password is set. Log in with it.")
             return redirect("login")
@@ -226,7 +226,7 @@ def change_password(request: HttpRequest) -> HttpResponse:
                 new_password=form.cleaned_data["password"],
             )
         except Invalid as error:
-            add_refusal(form, error, {"currentPassword": "current", "newPassword": "password"})
+            add_refusal(form, error, {"current_password": "current", "new_password": "password"})
         else:
             update_session_auth_hash(request, user)
             messages.success(request, "Your password is changed. Other devices are logged out.")

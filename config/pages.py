@@ -109,7 +109,9 @@ def server_error(request: HttpRequest) -> HttpResponse:
     if error is not None and is_transient(error):
         if is_api(request):
             return json_error(503, "busy", BUSY, Retry_After="2")
-        return render(request, "503.html", status=503, headers={"Retry-After": "2"})
+        response = render(request, "503.html", status=503)
+        response.headers["Retry-After"] = "2"
+        return response
     if is_api(request):
         return json_error(
             500, "internal", "Something went wrong on our side. Nothing was charged. Try again in a moment."

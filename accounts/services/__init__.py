@@ -2,7 +2,13 @@
 
 from accounts.services.audit import record_staff_action
 from accounts.services.passwords import change_password, finish_password_reset, start_password_reset
-from accounts.services.profiles import erase_user, update_profile, update_user
+from accounts.services.profiles import (
+    end_sessions_as_staff,
+    erase_user,
+    mail_reset_link_as_staff,
+    update_profile,
+    update_user,
+)
 from accounts.services.sessions import (
     Tokens,
     end_all_sessions,
@@ -19,10 +25,12 @@ __all__ = [
     "change_password",
     "create_setup_token",
     "end_all_sessions",
+    "end_sessions_as_staff",
     "erase_user",
     "finish_password_reset",
     "log_in",
     "log_out",
+    "mail_reset_link_as_staff",
     "open_session",
     "record_staff_action",
     "refuse_without_setup_token",

@@ -14,6 +14,7 @@ from django.utils.module_loading import import_string
 
 from accounts.models import KnownAddress, PasswordReset, SignupChallenge, TokenFamily, User
 from accounts.services.audit import record_staff_action
+from accounts.services.passwords import start_password_reset
 from accounts.services.sessions import end_all_sessions
 from common import mail
 from common.errors import Forbidden, NotFound
@@ -23,11 +24,17 @@ log = structlog.get_logger(__name__)
 
 PERSONAL = {"name", "phone"}
 PRIVILEGES = {"is_active", "is_organiser"}
+RIGHTS = {"is_staff", "is_superuser"}
 
 
 class NotYours(Forbidden):
     code = "administrators_only"
     message = "Only an administrator may change the account of a member of staff."
+
+
+class OwnRights(Forbidden):
+    code = "own_rights"
+    message = "Nobody changes their own rights. Ask another administrator."
 
 
 def load_user(user_id: UUID) -> User:
@@ -63,18 +70,24 @@ def update_user(*, actor: User, user_id: UUID, reason: str = "", **changes: Any)
     """
     Change somebody's account as staff: `name`, `phone`, `is_active`, `is_organiser` (those that are given).
 
-    Closing an account ends every session of it. The change is recorded; of personal data only that it changed.
+    Administrators also change `is_staff` and `is_superuser`. Closing an account ends every session of it. The change is
+    recorded; of personal data only that it changed.
 
     :raises NotFound: if there is no such person
-    :raises NotYours: if a member of staff is changed by anybody but an administrator or themselves
+    :raises NotYours: if a member of staff is changed, or made, by anybody but an administrator
+    :raises OwnRights: if somebody changes more than their own name and telephone number
     """
     user = load_user(user_id)
     refuse_if_above(actor, user)
-    wanted = {field: value for field, value in changes.items() if field in PERSONAL | PRIVILEGES}
+    wanted = {field: value for field, value in changes.items() if field in PERSONAL | PRIVILEGES | RIGHTS}
     changed = {field: value for field, value in wanted.items() if getattr(user, field) != value}
+    if RIGHTS & changed.keys() and not actor.is_superuser:
+        raise NotYours
+    if actor.pk == user.pk and changed.keys() - PERSONAL:
+        raise OwnRights
     if not changed:
         return user
-    before = {field: getattr(user, field) for field in changed if field in PRIVILEGES}
+    before = {field: getattr(user, field) for field in changed if field not in PERSONAL}
     after = {field: "changed" if field in PERSONAL else value for field, value in changed.items()}
     User.objects.filter(pk=user_id).update(**changed)
     if changed.get("is_active") is False:
@@ -89,6 +102,33 @@ def update_user(*, actor: User, user_id: UUID, reason: str = "", **changes: Any)
         reason=reason,
     )
     return User.objects.get(pk=user_id)
+
+
+@transaction.atomic
+def end_sessions_as_staff(*, actor: User, user_id: UUID, reason: str = "") -> None:
+    """
+    End every session of a person, because staff say so.
+
+    :raises NotFound: if there is no such person
+    :raises NotYours: if it is a member of staff and `actor` no administrator
+    """
+    refuse_if_above(actor, load_user(user_id))
+    end_all_sessions(user_id=user_id, because="staff")
+    record_staff_action(actor_id=actor.pk, action="end_sessions", object_type="user", object_id=user_id, reason=reason)
+
+
+@transaction.atomic
+def mail_reset_link_as_staff(*, actor: User, user_id: UUID, reason: str = "") -> None:
+    """
+    Mail a person the link to set a new password, because staff say so; staff never see or set a password.
+
+    :raises NotFound: if there is no such person
+    """
+    user = load_user(user_id)
+    start_password_reset(email=user.email)
+    record_staff_action(
+        actor_id=actor.pk, action="mail_reset_link", object_type="user", object_id=user_id, reason=reason
+    )
 
 
 @transaction.atomic

@@ -1,0 +1,243 @@
+"""
+Staff's view of people. Nothing is edited in place: what staff may do is an action that calls a service with a reason.
+
+Passwords, codes and tokens are shown nowhere, not even as hashes, and nobody can set one.
+"""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.contrib import admin, messages
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from unfold.decorators import action, display
+from unfold.forms import BaseDialogForm
+from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget, UnfoldBooleanSwitchWidget
+
+from accounts import services
+from accounts.models import PasswordReset, SetupToken, SignupChallenge, StaffAction, TokenFamily, User
+from common.admin import ReadOnlyAdmin, redirect_from_dialog
+from common.errors import FairseatError
+
+STATE_COLOURS = {"open": "success", "closed": "warning", "erased": "default"}
+WAITING_COLOURS = {"waiting": "info", "used": "success", "replaced": "default", "expired": "default"}
+
+
+class ReasonForm(BaseDialogForm):
+    """Why staff does this; it is kept in the audit."""
+
+    reason = forms.CharField(
+        max_length=500,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
+        help_text="Kept with your name. The person does not read it.",
+    )
+
+
+class PersonForm(ReasonForm):
+    """A dialog about one person, filled with what is so now."""
+
+    def __init__(self, request: HttpRequest, object_id: str | None = None, *args: Any, **kwargs: Any) -> None:
+        person = User.objects.filter(pk=object_id).values(*self.base_fields.keys() - {"reason", "_form_submitted"})
+        kwargs["initial"] = {**(person.first() or {}), **(kwargs.get("initial") or {})}
+        super().__init__(request, object_id, *args, **kwargs)
+
+
+class ProfileForm(PersonForm):
+    name = forms.CharField(max_length=150, required=False, widget=UnfoldAdminTextInputWidget)
+    phone = forms.CharField(max_length=32, required=False, widget=UnfoldAdminTextInputWidget)
+
+
+class RolesForm(PersonForm):
+    is_active = forms.BooleanField(
+        required=False,
+        label="Account open",
+        help_text="Closing it ends every session.",
+        widget=UnfoldBooleanSwitchWidget,
+    )
+    is_organiser = forms.BooleanField(
+        required=False,
+        label="Organiser",
+        help_text="Makes events and manages their own.",
+        widget=UnfoldBooleanSwitchWidget,
+    )
+    is_staff = forms.BooleanField(
+        required=False, label="Staff", help_text="Enters this admin.", widget=UnfoldBooleanSwitchWidget
+    )
+    is_superuser = forms.BooleanField(
+        required=False, label="Administrator", help_text="May do everything.", widget=UnfoldBooleanSwitchWidget
+    )
+
+
+class EraseForm(ReasonForm):
+    cancel = forms.BooleanField(
+        required=False,
+        label="Cancel their bookings of events to come",
+        help_text="What was paid goes back. Without this, such bookings stop the erasure.",
+        widget=UnfoldBooleanSwitchWidget,
+    )
+
+
+@admin.register(User)
+class UserAdmin(ReadOnlyAdmin):
+    list_display = ["email", "name", "state", "is_organiser", "is_staff", "is_superuser", "created_at", "last_login"]
+    list_filter = ["is_staff", "is_organiser", "is_superuser", "is_active", "created_at"]
+    search_fields = ["email", "name"]
+    search_help_text = "Mail or name"
+    ordering = ["-created_at", "id"]
+    actions_detail = ["change_profile", "change_roles", "mail_reset_link", "end_sessions", "erase"]
+    fieldsets = [
+        (None, {"fields": ["email", "name", "phone", "state"]}),
+        ("Roles", {"fields": ["is_organiser", "is_staff", "is_superuser"]}),
+        ("Times", {"fields": ["created_at", "last_login", "erased_at"]}),
+    ]
+
+    @display(description="Account", label=STATE_COLOURS)
+    def state(self, user: User) -> str:
+        if user.erased_at:
+            return "erased"
+        return "open" if user.is_active else "closed"
+
+    @action(
+        description="Change name or phone",
+        url_path="profile",
+        permissions=["act"],
+        icon="edit",
+        dialog={
+            "title": "Change name or phone",
+            "description": "The mail address is the login and does not change.",
+            "form_class": ProfileForm,
+            "form_submit_text": "Change",
+        },
+    )
+    def change_profile(self, request: HttpRequest, form: ProfileForm, object_id: str) -> HttpResponse:
+        return self.do(request, object_id, services.update_user, "Changed.", **wanted(form))
+
+    @action(
+        description="Change roles",
+        url_path="roles",
+        permissions=["act"],
+        icon="badge",
+        dialog={
+            "title": "Change roles",
+            "description": "Only administrators make or change staff, and nobody changes their own rights.",
+            "form_class": RolesForm,
+            "form_submit_text": "Change",
+        },
+    )
+    def change_roles(self, request: HttpRequest, form: RolesForm, object_id: str) -> HttpResponse:
+        return self.do(request, object_id, services.update_user, "Changed.", **wanted(form))
+
+    @action(
+        description="Mail a link to set a new password",
+        url_path="reset-link",
+        permissions=["act"],
+        icon="key",
+        dialog={
+            "title": "Mail a link to set a new password",
+            "description": "Staff never see or set passwords.",
+            "form_class": ReasonForm,
+            "form_submit_text": "Send the mail",
+        },
+    )
+    def mail_reset_link(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
+        done = "The mail is on its way, unless one left a moment ago."
+        return self.do(request, object_id, services.mail_reset_link_as_staff, done, **wanted(form))
+
+    @action(
+        description="End every session",
+        url_path="end-sessions",
+        permissions=["act"],
+        icon="logout",
+        dialog={
+            "title": "End every session",
+            "description": "Every browser and app of this person is logged out at once.",
+            "form_class": ReasonForm,
+            "form_submit_text": "End them",
+        },
+    )
+    def end_sessions(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
+        return self.do(request, object_id, services.end_sessions_as_staff, "Logged out everywhere.", **wanted(form))
+
+    @action(
+        description="Erase",
+        url_path="erase",
+        permissions=["act"],
+        icon="delete_forever",
+        dialog={
+            "title": "Erase this person",
+            "description": "Name, address and telephone number are gone for good. Sales stay without them.",
+            "form_class": EraseForm,
+            "form_submit_text": "Erase for good",
+        },
+    )
+    def erase(self, request: HttpRequest, form: EraseForm, object_id: str) -> HttpResponse:
+        return self.do(request, object_id, services.erase_user, "Erased.", **wanted(form))
+
+    def do(
+        self, request: HttpRequest, object_id: str, service: Callable[..., object], done: str, **wishes: Any
+    ) -> HttpResponse:
+        """Call the service for this member of staff, tell what came of it, and go back to the person."""
+        try:
+            service(actor=request.user, user_id=UUID(object_id), **wishes)
+        except FairseatError as error:
+            self.message_user(request, error.text, messages.ERROR)
+        else:
+            self.message_user(request, done, messages.SUCCESS)
+        return redirect_from_dialog(request, reverse("admin:accounts_user_change", args=[object_id]))
+
+
+def wanted(form: BaseDialogForm) -> dict[str, Any]:
+    """Return what a dialog asks for, without the field by which it knows that it was sent."""
+    return {name: value for name, value in form.cleaned_data.items() if not name.startswith("_")}
+
+
+@admin.register(SignupChallenge)
+class SignupChallengeAdmin(ReadOnlyAdmin):
+    list_display = ["email", "state", "tries", "created_at", "sent_at", "expires_at"]
+    search_fields = ["email"]
+    ordering = ["-created_at"]
+    fields = ["email", "state", "tries", "created_at", "sent_at", "expires_at", "used_at", "superseded_at"]
+
+    @display(description="State", label=WAITING_COLOURS)
+    def state(self, challenge: SignupChallenge) -> str:
+        if challenge.used_at:
+            return "used"
+        return "replaced" if challenge.superseded_at else "waiting"
+
+
+@admin.register(TokenFamily)
+class TokenFamilyAdmin(ReadOnlyAdmin):
+    list_display = ["user", "created_at", "last_used_at", "revoked_at", "revoked_because"]
+    list_select_related = ["user"]
+    list_filter = ["revoked_because", "created_at"]
+    search_fields = ["user__email"]
+    ordering = ["-created_at"]
+    fields = ["user", "created_at", "last_used_at", "revoked_at", "revoked_because"]
+
+
+@admin.register(PasswordReset)
+class PasswordResetAdmin(ReadOnlyAdmin):
+    list_display = ["email", "created_at", "sent_at", "expires_at", "used_at"]
+    search_fields = ["email"]
+    ordering = ["-created_at"]
+    fields = list_display
+
+
+@admin.register(SetupToken)
+class SetupTokenAdmin(ReadOnlyAdmin):
+    list_display = ["created_at", "expires_at", "used_at", "used_by"]
+    list_select_related = ["used_by"]
+    ordering = ["-created_at"]
+    fields = list_display
+
+
+@admin.register(StaffAction)
+class StaffActionAdmin(ReadOnlyAdmin):
+    list_display = ["at", "actor", "action", "object_type", "object_id", "reason"]
+    list_select_related = ["actor"]
+    list_filter = ["action", "object_type", "at"]
+    search_fields = ["actor__email", "object_id", "reason", "request_id"]
+    date_hierarchy = "at"
+    fields = ["at", "actor", "action", "object_type", "object_id", "before", "after", "reason", "request_id"]

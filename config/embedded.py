@@ -26,6 +26,8 @@ from urllib.parse import parse_qs, quote, urlsplit
 import psutil
 import psycopg
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 USER = "fairseat"
 POSTGRES, REDIS = BOTH = ("PostgreSQL", "Redis")
@@ -34,6 +36,9 @@ POSTGRES_SOCKET = ".s.PGSQL.5432"
 REDIS_SOCKET = "redis.sock"
 LONGEST_SOCKET_PATH = 100  # the kernel's limit is 107 bytes, and PostgreSQL adds `.lock` for a file beside it
 PATIENCE = 60.0  # crash recovery of a busy cluster takes a few seconds; nothing sane takes a minute
+
+
+NO_RETRY = Retry(NoBackoff(), 0)
 
 
 class EmbeddedError(Exception):
@@ -291,7 +296,7 @@ def start_postgres(where: Places, durable: bool) -> bool:
     }
     log = log_file(where, "postgres.log")
     options = shlex.join(f"-c{name}={value}" for name, value in settings.items())
-    command = [binaries / "pg_ctl", "start", "-D", where.cluster, "-l", log, "-o", options]
+    command: list[str | Path] = [binaries / "pg_ctl", "start", "-D", where.cluster, "-l", log, "-o", options]
     run([*command, "-w", "-t", f"{PATIENCE:.0f}", "-s"], where, log, "PostgreSQL")
     ensure_database(where)
     return True
@@ -336,7 +341,16 @@ def create_cluster(where: Places, binaries: Path, durable: bool) -> None:
     unfinished = where.home / "postgres.new"
     shutil.rmtree(unfinished, ignore_errors=True)
     own_directory(unfinished, where.owner)
-    command = [binaries / "initdb", "-D", unfinished, "-U", USER, "--auth=trust", "--encoding=UTF8", "--locale=C"]
+    command: list[str | Path] = [
+        binaries / "initdb",
+        "-D",
+        unfinished,
+        "-U",
+        USER,
+        "--auth=trust",
+        "--encoding=UTF8",
+        "--locale=C",
+    ]
     command += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", *([] if durable else ["--no-sync"])]
     run(command, where, log_file(where, "initdb.log"), "PostgreSQL's initdb")
     unfinished.rename(where.cluster)
@@ -344,7 +358,7 @@ def create_cluster(where: Places, binaries: Path, durable: bool) -> None:
 
 def clear_after_a_crash(where: Places) -> None:
     """
-    Remove what a killed postmaster left: its orphans and its pid file, whose number may be another process's by now.
+    Remove what a killed postmaster left: its orphans and its lock files, whose number may be another process's by now.
 
     Orphans end by themselves but may be busy; until they are gone no new server can use the data, and PostgreSQL's own
     check of the shared memory still guards against one that we missed.
@@ -353,7 +367,8 @@ def clear_after_a_crash(where: Places) -> None:
     for orphan in orphans:
         orphan.kill()
     psutil.wait_procs(orphans, timeout=10)
-    (where.cluster / "postmaster.pid").unlink(missing_ok=True)
+    for lock in (where.cluster / "postmaster.pid", where.sockets / f"{POSTGRES_SOCKET}.lock"):
+        lock.unlink(missing_ok=True)
 
 
 # -- Redis ------------------------------------------------------------------------------------------------------------
@@ -394,7 +409,7 @@ def redis_process(where: Places) -> psutil.Process | None:
 
 def redis_answers(where: Places) -> bool:
     """Whether Redis answers a PING; one that is still loading its file does not yet."""
-    client = redis.Redis(unix_socket_path=str(where.sockets / REDIS_SOCKET), socket_timeout=2, retry=None)
+    client = redis.Redis(unix_socket_path=str(where.sockets / REDIS_SOCKET), socket_timeout=2, retry=NO_RETRY)
     try:
         return bool(client.ping())
     except (redis.RedisError, OSError):

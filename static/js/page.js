@@ -47,7 +47,7 @@ if (bar) {
   const ends = Date.parse(bar.dataset.expires);
   const left = bar.querySelector("[data-left]");
   const spoken = bar.querySelector("[data-spoken]");
-  bar.querySelector("[data-clock]").textContent = clock.format(new Date(ends - ahead));
+  for (const place of document.querySelectorAll("[data-clock]")) place.textContent = clock.format(new Date(ends));
   let said = Infinity;
   const tick = () => {
     const seconds = Math.max(0, Math.ceil((ends - Date.now() - ahead) / 1000));

@@ -1,3 +1,3 @@
-"""Reactions to announcements; importing the tasks makes their outbox topics and jobs known to every process."""
+"""Reactions to announcements; importing tasks and invariants makes them known to every process."""
 
-from accounts import tasks  # noqa: F401
+from accounts import invariants, tasks  # noqa: F401

@@ -31,8 +31,8 @@ urlpatterns = [
     path("booking/mine", bookings.ConfirmedBookingsView.as_view()),
     path("booking/pending", bookings.PendingView.as_view()),
     path("booking/confirmed/<str:booking_id>", bookings.ConfirmedBookingView.as_view()),
-    path("booking/<str:booking_id>/confirm", payments.ConfirmBookingView.as_view()),
-    path("payment/pub-key", payments.PublishableKeyView.as_view()),
+    path("booking/<str:booking_id>/confirm", payments.ConfirmView.as_view()),
+    path("payment/pub-key", payments.PublicKeyView.as_view()),
     path("payment/create-intent", payments.CreateIntentView.as_view()),
     path("payment/webhook/stripe", payments.StripeWebhookView.as_view()),
 ]

@@ -257,16 +257,19 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Fair tickets for events that sell out in minutes.",
     "VERSION": "1.0.0",
     "OAS_VERSION": "3.1.0",
-    "SERVE_INCLUDE_SCHEMA": False,
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_PATH_PREFIX": r"/api/v1",
-    "COMPONENT_SPLIT_REQUEST": True,
+    "COMPONENT_SPLIT_REQUEST": False,  # what comes in and what goes out have serializers of their own (…In, …Out)
+    "COMPONENT_SPLIT_PATCH": False,
+    "PREPROCESSING_HOOKS": ["config.aliases.leave_out"],
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "config.schema.describe_envelope",
     ],
-    "ENUM_ADD_EXPLICIT_BLANK_NULL_CHOICE": False,
+    "ENUM_NAME_OVERRIDES": {
+        "EventStatus": "events.models.Event.Status",
+        "BookingStatus": "bookings.states.Status",
+        "TicketStatus": "bookings.models.Ticket.Status",
+    },
 }
 
 # -- Pages, static files, languages -----------------------------------------------------------------------------------

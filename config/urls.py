@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from config import health, pages
+from config import health, pages, schema
 
 handler400 = "config.pages.bad_request"
 handler403 = "config.pages.forbidden"
@@ -11,10 +11,14 @@ handler404 = "config.pages.not_found"
 handler500 = "config.pages.server_error"
 
 api = [
+    path("schema", schema.schema),
+    path("schema.yaml", schema.schema),
+    path("docs", schema.browser),
     path("", include("events.api.urls")),
     path("", include("accounts.api.urls")),
     path("", include("bookings.api.urls")),
     path("", include("payments.api.urls")),
+    path("", include("config.aliases")),
 ]
 
 urlpatterns = [

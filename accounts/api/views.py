@@ -3,7 +3,8 @@
 from typing import Any
 
 from django.conf import settings
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.views import APIView
@@ -14,6 +15,9 @@ from accounts.api.serializers import render_session, render_user
 from accounts.models import User, normalise_email
 from accounts.permissions import IsStaff
 from common.api import Answer, Pages, ProtectedField, parse_id, read
+
+# These doors need no token and yet answer 401: to a wrong password and to a refresh token that is good for nothing.
+REFUSED = OpenApiResponse(OpenApiTypes.OBJECT, "Not the right password or token; `code` says which.")
 
 
 class OpenView(APIView):
@@ -82,7 +86,7 @@ class LoginView(OpenView):
         tags=["accounts"],
         auth=[],
         request=wire.LoginIn,
-        responses=wire.SessionOut,
+        responses={200: wire.SessionOut, 401: REFUSED},
         summary="Log in",
     )
     def post(self, request: Request) -> Answer:
@@ -99,7 +103,7 @@ class AdminLoginView(LoginView):
         tags=["accounts"],
         auth=[],
         request=wire.LoginIn,
-        responses=wire.SessionOut,
+        responses={200: wire.SessionOut, 401: REFUSED},
         summary="Log in as staff",
     )
     def post(self, request: Request) -> Answer:
@@ -112,7 +116,7 @@ class RefreshView(OpenView):
         tags=["accounts"],
         auth=[],
         request=wire.RefreshIn,
-        responses=wire.TokensOut,
+        responses={200: wire.TokensOut, 401: REFUSED},
         summary="Exchange the refresh token for the next pair",
         description=(
             "A refresh token works once. Sent again within a few seconds it gives the same pair; later it ends the session."
@@ -239,8 +243,6 @@ class UsersView(APIView):
         responses=wire.UserForStaffOut(many=True),
         parameters=[
             OpenApiParameter("search", str, description="A part of the name or the email address."),
-            OpenApiParameter("page", int),
-            OpenApiParameter("pageSize", int),
         ],
         summary="People (staff)",
     )

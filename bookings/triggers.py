@@ -38,6 +38,8 @@ def generated(body: str) -> str:
 
 
 GUARD = """
+    -- PL/pgSQL keeps a plan for the life of a connection: one made while a table was small must not scan it when it is large.
+    PERFORM set_config('enable_seqscan', 'off', true);
     IF TG_OP = 'INSERT' THEN
         IF NEW.status NOT IN ({initial}) THEN
             RAISE EXCEPTION 'a booking can not begin as %', NEW.status USING ERRCODE = 'FS002';

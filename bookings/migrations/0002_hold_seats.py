@@ -51,6 +51,8 @@ DECLARE
     own record;
     wanted integer := p_quantity;
 BEGIN
+    -- PL/pgSQL keeps a plan for the life of a connection: one made while a table was small must not scan it when it is large.
+    PERFORM set_config('enable_seqscan', 'off', true);
     SELECT category.id, category.name, category.price_minor, category.numbered, category.closed,
         event.id AS event_id, event.name AS event_name, event.status, event.currency, event.location, event.timezone,
         event.starts_at, event.ends_at, event.sale_starts_at, coalesce(event.sale_ends_at, event.starts_at) AS sale_ends_at,

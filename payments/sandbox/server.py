@@ -145,6 +145,8 @@ class Sandbox:
                 )
             self.busy.add(key)
         try:
+            if fault and fault.kind == "slow":
+                self.stopping.wait(fault.seconds)
             with self.store.transaction():
                 reply = self.route(request)
                 kept_reply = (
@@ -477,7 +479,7 @@ class Server(ThreadingHTTPServer):
         """Serve until `stop` is called, then leave everything closed."""
         self.clock.start()
         try:
-            self.serve_forever(poll_interval=0.2)
+            self.serve_forever(poll_interval=0.05)
         finally:
             self.sandbox.stopping.set()
             self.sandbox.webhooks.wake.set()

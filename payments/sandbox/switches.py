@@ -14,7 +14,7 @@ class Fault:
 
     `fail_before`: 500 and nothing happened. `fail_after`: 500 although it happened; Stripe keeps that 500 under the
     idempotency key (`replays="error"`), a proxy in between would not (`replays="answer"`). `hang`: it happens and the
-    answer comes `seconds` late.
+    answer comes `seconds` late. `slow`: it happens, and is answered, `seconds` late.
     """
 
     path: str

@@ -18,9 +18,9 @@ class Password(forms.CharField):
 
 
 class Email(forms.EmailField):
-    def __init__(self, **rest: Any) -> None:
+    def __init__(self, kind: str = "email", **rest: Any) -> None:
         wrong = "Enter an email address, for example ana@example.com."
-        widget = forms.EmailInput(attrs={"autocomplete": "username email", "inputmode": "email", "spellcheck": "false"})
+        widget = forms.EmailInput(attrs={"autocomplete": kind, "inputmode": "email", "spellcheck": "false"})
         super().__init__(
             label="Email", max_length=254, widget=widget, error_messages={"required": wrong, "invalid": wrong}, **rest
         )
@@ -53,7 +53,7 @@ class CodeForm(forms.Form):
 
 
 class LoginForm(forms.Form):
-    email = Email()
+    email = Email("username")
     password = Password(new=False)
 
 

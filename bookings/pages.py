@@ -8,7 +8,7 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -29,7 +29,7 @@ from bookings.refusals import (
     SoldOut,
 )
 from bookings.states import Status
-from common.errors import FairseatError, IllegalTransition
+from common.errors import FairseatError, IllegalTransition, NotFound
 from common.pages import Problem, Problems, form_problems, here_again, members_only, page, refusal_problems, to_login
 from events.forms import ChoiceForm
 from events.pages import event_context
@@ -277,7 +277,7 @@ def confirmed(request: HttpRequest, booking_id: UUID) -> Booking:
     """Load the person's own booking if it has tickets."""
     found = queries.get_booking_for(user_id=request.user.pk, booking_id=booking_id)
     if found.status != Status.CONFIRMED:
-        raise Http404
+        raise NotFound
     return found
 
 

@@ -1,7 +1,8 @@
 """Every door's address. Both `/api/v1` and `/api` lead to the same views; the first is the canonical one."""
 
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, re_path
+from django.views.generic import RedirectView
 
 from config import health, pages, schema
 
@@ -11,6 +12,7 @@ handler404 = "config.pages.not_found"
 handler500 = "config.pages.server_error"
 
 api = [
+    path("", include("config.aliases")),  # first: `tickets/book` is no ticket's code
     path("schema", schema.schema),
     path("schema.yaml", schema.schema),
     path("docs", schema.browser),
@@ -18,7 +20,6 @@ api = [
     path("", include("accounts.api.urls")),
     path("", include("bookings.api.urls")),
     path("", include("payments.api.urls")),
-    path("", include("config.aliases")),
 ]
 
 urlpatterns = [
@@ -27,6 +28,7 @@ urlpatterns = [
     path("metrics", health.metrics),
     path("api/v1/", include(api)),
     path("api/", include(api)),
+    path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/", admin.site.urls),
     path("", include("events.urls")),
     path("", include("bookings.urls")),
@@ -36,4 +38,5 @@ urlpatterns = [
     path("privacy", pages.static_page, {"name": "privacy"}, name="privacy"),
     path("accessibility", pages.static_page, {"name": "accessibility"}, name="accessibility"),
     path("dev/mail", pages.mailbox, name="mailbox"),
+    re_path("", pages.not_found),  # our own 404 with DEBUG too
 ]

@@ -6,7 +6,7 @@ from threading import Lock
 from uuid import UUID
 
 from django.conf import settings
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponsePermanentRedirect, QueryDict
+from django.http import HttpRequest, HttpResponse, HttpResponsePermanentRedirect, QueryDict
 from django.shortcuts import render
 from django.utils import timezone
 from django.utils.cache import get_conditional_response, patch_vary_headers
@@ -35,10 +35,7 @@ def home(request: HttpRequest) -> HttpResponse:
     form = SearchForm(request.GET)
     valid = form.is_valid()
     filters = form.filters(now=now)
-    try:
-        found = queries.find_events(filters, viewer_id=request.user.pk)
-    except NotFound:
-        raise Http404 from None
+    found = queries.find_events(filters, viewer_id=request.user.pk)
     events = load(found.versions)
     standings = [standing_of(event, now=now) for event in events]
     etag = page_etag(request, now, [found.count, *found.versions.values(), *[one.state for one in standings]])
@@ -98,10 +95,11 @@ def event_context(request: HttpRequest, standing: Standing, asked: QueryDict) ->
 
 
 @require_safe
+@page
 def poster(request: HttpRequest, version: int, event_id: UUID) -> HttpResponse:
     """An event's picture; its address changes when the drawing does, so browsers may keep it for good."""
     if version != artwork.VERSION:
-        raise Http404
+        raise NotFound
     response = HttpResponse(artwork.poster(event_id), content_type="image/svg+xml")
     response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
     return response

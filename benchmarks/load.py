@@ -97,6 +97,11 @@ def drive(port: int, requests: Iterator[bytes], *, connections: int, seconds: fl
     return result
 
 
+def statuses(port: int, requests: list[bytes], connections: int) -> dict[int, int]:
+    """Drive as one of several processes: return how many answers had each status."""
+    return dict(drive(port, iter(requests), connections=connections).statuses)
+
+
 def post(path: str, token: str, body: bytes) -> bytes:
     """Return the bytes of a JSON POST."""
     return (

@@ -146,8 +146,11 @@ def describe_operation(path: str, method: str, operation: dict[str, Any]) -> Non
     if is_list and method == "get":
         known = {parameter["name"] for parameter in operation.get("parameters", [])}
         operation.setdefault("parameters", []).extend(page for page in PAGES if page["name"] not in known)
-    for status in sorted(refusals_of(path, method, operation)):
-        operation["responses"].setdefault(status, {"$ref": f"#/components/responses/Refusal{status}"})
+    named = {
+        status for status, response in operation["responses"].items() if status >= "400" and "content" not in response
+    }
+    for status in refusals_of(path, method, operation) | named:
+        operation["responses"][status] = {"$ref": f"#/components/responses/Refusal{status}"}
     operation["responses"] = dict(sorted(operation["responses"].items()))
 
 
@@ -155,7 +158,9 @@ def wrap_successes(operation: dict[str, Any]) -> bool:
     """Put each JSON success into the envelope, and say whether it is a list."""
     is_list = False
     for status, response in operation["responses"].items():
-        response["description"] = response.get("description", "").replace("No response body", "") or WORDS[status]
+        response["description"] = response.get("description", "").replace("No response body", "") or WORDS.get(
+            status, ""
+        )
         if not status.startswith("2") or status == "204":
             continue
         content = response.setdefault("content", {"application/json": {"schema": {"type": "null"}}})

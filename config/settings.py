@@ -265,6 +265,7 @@ SPECTACULAR_SETTINGS = {
         "drf_spectacular.hooks.postprocess_schema_enums",
         "config.schema.describe_envelope",
     ],
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "ENUM_NAME_OVERRIDES": {
         "EventStatus": "events.models.Event.Status",
         "BookingStatus": "bookings.states.Status",

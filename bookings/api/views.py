@@ -100,7 +100,11 @@ class PendingView(APIView):
         return Answer(render_booking(self.hold(request)))
 
     @extend_schema(
-        operation_id="giveUpHold", tags=["bookings"], request=None, responses=BookingOut, summary="Give up my hold"
+        operation_id="giveUpHold",
+        tags=["bookings"],
+        request=None,
+        responses={200: BookingOut},
+        summary="Give up my hold",
     )
     def delete(self, request: Request) -> Answer:
         ended = services.give_up_hold(booking_id=self.hold(request).pk)
@@ -116,7 +120,11 @@ class PendingView(APIView):
 
 class ExtendView(APIView):
     @extend_schema(
-        operation_id="extendHold", tags=["bookings"], request=None, responses=BookingOut, summary="I need more time"
+        operation_id="extendHold",
+        tags=["bookings"],
+        request=None,
+        responses={200: BookingOut, 410: None},
+        summary="I need more time",
     )
     def post(self, request: Request, booking_id: str) -> Answer:
         booking = queries.get_booking_for(user_id=request.user.pk, booking_id=parse_id(booking_id, "booking"))

@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
+from drf_spectacular.utils import OpenApiExample, extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from common.api import Input
@@ -38,12 +39,22 @@ def known_currency(value: str) -> None:
         raise serializers.ValidationError("Write an ISO 4217 currency in capitals, for example EUR.")
 
 
+@extend_schema_field(
+    {"type": ["string", "number"], "pattern": r"^\d{1,9}(\.\d{1,3})?$", "minimum": 0, "examples": ["49.00"]}
+)
+class PriceField(serializers.DecimalField):
+    """A price in the event's currency, as a decimal."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_digits=12, decimal_places=3, min_value=0, **options)
+
+
 class CategoryIn(serializers.Serializer):
     """A category of a new event: `capacity` tickets, or `rows` × `seatsPerRow` numbered seats."""
 
     name = serializers.CharField(max_length=100)
     description = serializers.CharField(max_length=300, allow_blank=True, required=False)
-    price = serializers.DecimalField(max_digits=12, decimal_places=3, min_value=0)
+    price = PriceField()
     capacity = serializers.IntegerField(min_value=1, max_value=MAX_CAPACITY, required=False)
     rows = serializers.IntegerField(min_value=1, max_value=200, required=False, help_text="Rows of numbered seats.")
     seats_per_row = serializers.IntegerField(min_value=1, max_value=500, required=False)
@@ -61,7 +72,7 @@ class CategoryChangeIn(CategoryIn):
 
     id = serializers.UUIDField(required=False)
     name = serializers.CharField(max_length=100, required=False)
-    price = serializers.DecimalField(max_digits=12, decimal_places=3, min_value=0, required=False)
+    price = PriceField(required=False)
 
     def validate(self, category: dict[str, Any]) -> dict[str, Any]:
         if "id" in category:
@@ -105,7 +116,7 @@ class EventFields(Input):
     timezone = serializers.CharField(max_length=64, required=False, validators=[known_timezone])
     currency = serializers.CharField(max_length=3, required=False, validators=[known_currency])
     total_tickets = serializers.IntegerField(min_value=1, max_value=MAX_CAPACITY, required=False)
-    ticket_price = serializers.DecimalField(max_digits=12, decimal_places=3, min_value=0, required=False)
+    ticket_price = PriceField(required=False)
     sale_starts_at = serializers.DateTimeField(required=False, allow_null=True, validators=[in_our_time])
     sale_ends_at = serializers.DateTimeField(required=False, allow_null=True, validators=[in_our_time])
     queue_enabled = serializers.BooleanField(required=False)
@@ -118,6 +129,39 @@ class EventFields(Input):
     allow_hold_extension = serializers.BooleanField(required=False)
 
 
+@extend_schema_serializer(
+    examples=[
+        OpenApiExample(
+            "Short",
+            {
+                "name": "Tech Conference",
+                "date": "2031-12-15",
+                "startTime": "09:00",
+                "endTime": "17:00",
+                "location": "San Francisco",
+                "totalTickets": 100,
+                "ticketPrice": "99.99",
+                "description": "Annual tech conference",
+            },
+        ),
+        OpenApiExample(
+            "With categories",
+            {
+                "name": "Tech Conference",
+                "date": "2031-12-15",
+                "startTime": "09:00",
+                "endTime": "17:00",
+                "timezone": "Europe/Berlin",
+                "location": "Berlin",
+                "status": "draft",
+                "categories": [
+                    {"name": "Floor", "price": "49.00", "capacity": 500},
+                    {"name": "Gallery", "price": "79.00", "rows": 10, "seatsPerRow": 20},
+                ],
+            },
+        ),
+    ]
+)
 class EventIn(EventFields):
     """S0's short body (`date, startTime, endTime, totalTickets, ticketPrice`), or the full one with `categories`."""
 
@@ -221,8 +265,8 @@ class EventListIn(serializers.Serializer):
     starts_from = serializers.CharField(max_length=40, required=False, allow_blank=True)
     starts_to = serializers.CharField(max_length=40, required=False, allow_blank=True)
     location = serializers.CharField(max_length=200, required=False, allow_blank=True)
-    min_price = serializers.DecimalField(max_digits=12, decimal_places=3, min_value=0, required=False)
-    max_price = serializers.DecimalField(max_digits=12, decimal_places=3, min_value=0, required=False)
+    min_price = PriceField(required=False)
+    max_price = PriceField(required=False)
     available = serializers.BooleanField(required=False, allow_null=True, default=None)
     ordering = serializers.ChoiceField(choices=[name for name in ORDERINGS if name], required=False)
     page = serializers.IntegerField(min_value=1, max_value=1_000_000, default=1)

@@ -40,7 +40,7 @@ class CreateIntentView(APIView):
         operation_id="createPaymentIntent",
         tags=["payments"],
         request=IntentIn,
-        responses=IntentOut,
+        responses={200: IntentOut, 410: None},
         parameters=[
             OpenApiParameter(
                 "Idempotency-Key",
@@ -105,7 +105,7 @@ class ConfirmView(APIView):
         operation_id="confirmBooking",
         tags=["bookings"],
         request=None,
-        responses=BookingOut,
+        responses={200: BookingOut, 402: None, 410: None},
         summary="Confirm a booking after its payment",
     )
     def patch(self, request: Request, booking_id: str) -> Answer:

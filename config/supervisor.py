@@ -289,12 +289,13 @@ def check_ports() -> None:
             socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
         except OSError as error:
             hint = f"Set {name} to a free one" + (" (the payment sandbox takes PORT + 1)." if name != "PORT" else ".")
-            raise UpError(f"Port {port} on {host} can not be used: {error.strerror}. {hint}") from None
+            why = os.strerror(error.errno) if error.errno else str(error)
+            raise UpError(f"Port {port} on {host} can not be used: {why}. {hint}") from None
 
 
-def start_embedded(stack: ExitStack, output: IO[str]) -> list[psutil.Process]:
+def start_embedded(stack: ExitStack, output: IO[str]) -> dict[str, psutil.Process]:
     """
-    Start the embedded servers that no setting replaces; they stop when `stack` closes. Returns their processes.
+    Start the embedded servers that no setting replaces and return their processes; they stop when `stack` closes.
 
     :raises UpError: if one does not start
     """
@@ -302,20 +303,19 @@ def start_embedded(stack: ExitStack, output: IO[str]) -> list[psutil.Process]:
     wanted = [embedded.POSTGRES] if where.database_url == settings.DATABASE_URL else []
     wanted += [embedded.REDIS] if where.redis_url == settings.REDIS_URL else []
     if not wanted:
-        return []
+        return {}
     try:
         stack.enter_context(embedded.in_use(settings.DATA_DIR, wanted=wanted))
         running = [state for state in embedded.status(settings.DATA_DIR) if state.name in wanted and state.pid]
         print(", ".join(map(str, running)), file=output, flush=True)
-        return [psutil.Process(state.pid) for state in running]
+        return {state.name: psutil.Process(state.pid) for state in running}
     except (embedded.EmbeddedError, psutil.Error) as error:
         raise UpError(str(error)) from None
 
 
-def dead_server(servers: list[psutil.Process]) -> str:
+def dead_server(servers: dict[str, psutil.Process]) -> str:
     """Return a sentence about an embedded server that has ended, or nothing."""
-    gone = [process for process in servers if embedded.is_gone(process)]
-    return f"{gone[0]._name or 'An embedded server'} (pid {gone[0].pid}) ended" if gone else ""
+    return next((f"{name} (pid {one.pid}) ended" for name, one in servers.items() if embedded.is_gone(one)), "")
 
 
 def prepare(manager: Supervisor, alarm: Alarm, output: IO[str]) -> None:

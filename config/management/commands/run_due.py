@@ -6,7 +6,6 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from common import jobs
-from config.celery import app
 
 
 class Command(BaseCommand):
@@ -19,7 +18,6 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help='print {"ran": {name: count}, "failed": {name: why}}')
 
     def handle(self, *args: Any, **options: Any) -> None:
-        app.loader.import_default_modules()
         names = options["only"] or sorted(jobs.JOBS)
         if unknown := [name for name in names if name not in jobs.JOBS]:
             raise CommandError(f"No such job: {', '.join(unknown)}. There are: {', '.join(sorted(jobs.JOBS))}.")

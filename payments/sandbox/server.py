@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import json
 import logging
+import socket
 import threading
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -474,6 +475,17 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", sandbox.config.port), type("BoundHandler", (Handler,), {"sandbox": sandbox}))
         self.sandbox = sandbox
         self.clock = threading.Thread(target=sandbox.tick_forever, name="sandbox-clock", daemon=True)
+        self.connections: set[socket.socket] = set()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Remember each connection: a client keeps it open for its next request, also beyond the server's end."""
+        self.connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Forget a connection that ends."""
+        self.connections.discard(request)
+        super().shutdown_request(request)
 
     def run(self) -> None:
         """Serve until `stop` is called, then leave everything closed."""
@@ -484,6 +496,9 @@ class Server(ThreadingHTTPServer):
             self.sandbox.stopping.set()
             self.sandbox.webhooks.wake.set()
             self.server_close()
+            for connection in list(self.connections):
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
             self.clock.join(timeout=25)
             self.sandbox.store.close()
 

@@ -36,7 +36,7 @@ class Command(BaseCommand):
         figures.mkdir(parents=True)
         (settings.DATA_DIR / PART_FILE).write_text(name)
         environment = part.environment | {"PROMETHEUS_MULTIPROC_DIR": str(figures)}
-        os.execve(part.command[0], part.command, os.environ | environment)
+        os.execve(part.command[0], part.command, os.environ | environment)  # noqa: S606 - a command of our own
 
     def check_part(self) -> None:
         """

@@ -42,7 +42,8 @@ for (const shown of document.querySelectorAll("time[data-local]")) {
 // The bar with the time left. Its clock is the server's: the page says what time it was when it was made.
 const bar = document.querySelector("[data-hold]");
 if (bar) {
-  const made = performance.timeOrigin + (performance.getEntriesByType("navigation")[0]?.responseStart ?? 0);
+  const answered = performance.getEntriesByType("navigation")[0]?.responseStart ?? 0;
+  const made = Date.now() - performance.now() + answered;
   const ahead = Number(bar.dataset.now) - made;
   const ends = Date.parse(bar.dataset.expires);
   const left = bar.querySelector("[data-left]");

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 # Playwright's sync API keeps an event loop in this thread; the rows are still read by this thread alone.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
 
+expect.set_options(timeout=15_000)
 PHONE = {"width": 390, "height": 844}
 FLAGS = [
     "--no-sandbox",

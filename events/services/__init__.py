@@ -17,10 +17,12 @@ from events.services.events import (
     publish_event,
     update_event,
 )
+from events.services.staff import as_staff
 
 __all__ = [
     "NewCategory",
     "add_category",
+    "as_staff",
     "cancel_event",
     "close_category",
     "complete_due_events",

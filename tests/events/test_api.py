@@ -6,6 +6,7 @@ from uuid import uuid4
 import pytest
 from django.utils import timezone
 
+from accounts.models import StaffAction
 from bookings.services import confirm_booking, hold_seats
 from events.api import rendered
 from events.models import Event
@@ -472,3 +473,20 @@ def test_crowd_shares_an_answer_for_a_moment_and_a_person_never_does(api, settin
     assert api.get(path, If_None_Match=rendered.SHARED[f"http://testserver{path}"].kept[1]).status == 304
     rendered.SHARED[f"http://testserver{path}"].kept = None
     assert api.get(path).body["data"]["name"] == "Renamed again"
+
+
+def test_what_staff_do_to_an_event_is_written_down_and_what_its_creator_does_is_not(organiser, api):
+    event = created(organiser)
+    staff = StaffFactory()
+    path = f"/api/v1/events/{event['id']}"
+
+    organiser.patch(path, {"name": "By its creator"})
+    api.as_user(staff).patch(path, {"name": "By staff", "totalTickets": 7})
+    api.as_user(staff).patch(path, {"totalTickets": -1})
+
+    kept = StaffAction.objects.get()
+    assert (kept.actor, kept.action, kept.object_id) == (staff, "change_event", event["id"])
+    assert kept.before["name"] == "By its creator"
+    assert kept.after["name"] == "By staff"
+    category = f"category {event['categories'][0]['id']}"
+    assert (kept.before[category]["capacity"], kept.after[category]["capacity"]) == (100, 7)

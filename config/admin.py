@@ -8,6 +8,7 @@ from django.contrib.auth.models import Group
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.templatetags.static import static
 from django.urls import reverse
 from django_celery_beat import models as beat
 from unfold.decorators import action, display
@@ -35,6 +36,11 @@ OUTBOX_COLOURS = {"waiting": "info", "retrying": "warning", "given up": "danger"
 def environment(request: HttpRequest) -> list[str] | None:
     """Return the note beside the admin's name."""
     return ["Test mode", "warning"] if settings.PAYMENTS_SANDBOX else None
+
+
+def icon(request: HttpRequest) -> str:
+    """Return the address of the site's icon."""
+    return static("img/icon.svg")
 
 
 class OutboxState(admin.SimpleListFilter):

@@ -346,6 +346,7 @@ UNFOLD = {
     "SITE_URL": "/",
     "SHOW_HISTORY": False,
     "SHOW_VIEW_ON_SITE": False,
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "config.admin.icon"}],
     "ENVIRONMENT": "config.admin.environment",
     "BORDER_RADIUS": "10px",
     "COLORS": {

@@ -1,0 +1,96 @@
+"""The demo: eight events in eight states, whole books, nothing done twice, and still a sensible shop a month later."""
+
+import json
+from datetime import timedelta
+from io import StringIO
+
+import pytest
+from django.core.management import call_command
+from django.db.models import F
+from django.utils import timezone
+
+from accounts.models import User
+from bookings.models import Booking
+from common.invariants import breaches
+from common.models import OutboxMessage
+from events import queries, services
+from events.models import Event
+
+pytestmark = pytest.mark.django_db
+STATES = {
+    "on_sale": "on_sale",
+    "selling_out": "selling_out",
+    "sold_out": "sold_out",
+    "upcoming": "upcoming",
+    "free": "on_sale",
+    "numbered": "on_sale",
+    "face_check": "upcoming",
+    "past": "over",
+}
+
+
+def seed(**options):
+    out = StringIO()
+    call_command("seed_demo", json=True, stdout=out, **options)
+    return json.loads(out.getvalue())
+
+
+def states(report):
+    return {row["demo"]: queries.get_event(event_id=row["id"]).sale_state(timezone.now()) for row in report["events"]}
+
+
+def test_demo_shows_every_state_and_its_books_are_whole():
+    report = seed()
+
+    assert states(report) == STATES
+    assert {
+        row["email"]: User.objects.get(email=row["email"]).check_password(row["password"]) for row in report["accounts"]
+    } == {
+        "staff@demo.test": True,
+        "organiser@demo.test": True,
+        "ana@demo.test": True,
+        "ben@demo.test": True,
+    }
+    events = {row["demo"]: queries.get_event(event_id=row["id"]) for row in report["events"]}
+    assert (events["free"].from_price_minor, events["past"].status) == (0, "completed")
+    assert events["face_check"].requires_face_verification
+    assert all(category.numbered for category in events["numbered"].categories.all())
+    assert events["selling_out"].available_tickets == 4
+    assert {name: found for name, found in breaches().items() if found} == {}
+    assert not OutboxMessage.objects.filter(done_at=None).exists()
+    assert not Booking.objects.filter(user__email__in=["ana@demo.test", "ben@demo.test"]).exists()
+
+
+def test_second_run_changes_nothing(django_assert_max_num_queries):
+    first = seed()
+    counts = [model.objects.count() for model in (Event, Booking, User)]
+
+    with django_assert_max_num_queries(40):
+        second = seed()
+
+    assert [model.objects.count() for model in (Event, Booking, User)] == counts
+    assert [row["id"] for row in second["events"]] == [row["id"] for row in first["events"]]
+    assert {row["new"] for row in second["events"]} == {False}
+
+
+@pytest.mark.parametrize("days", [8, 90])
+def test_run_long_after_makes_the_same_sense(days):
+    seed()
+    passed = timedelta(days=days)
+    Event.objects.update(
+        starts_at=F("starts_at") - passed, ends_at=F("ends_at") - passed, sale_starts_at=F("sale_starts_at") - passed
+    )
+    services.complete_due_events()
+
+    report = seed()
+
+    assert states(report) == STATES
+    assert {name: found for name, found in breaches().items() if found} == {}
+
+
+def test_more_people_come_with_tokens(api):
+    people = seed(users=3)["users"]
+
+    assert len({person["email"] for person in people}) == 3
+    for person in people:
+        assert api.with_token(person["access"]).get("/api/v1/bookings").status == 200

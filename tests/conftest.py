@@ -197,3 +197,40 @@ def live_site(django_db_setup: None) -> Iterator[LiveSite]:
             yield LiveSite(settings.SITE_URL, settings.SANDBOX_URL, log)
         finally:
             site.stop(seconds=5)
+
+
+@pytest.fixture(autouse=True)
+def _site_at_rest(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After a test with the running site, wait until its worker is idle: emptying the tables under it would deadlock."""
+    if "live_site" not in request.fixturenames:
+        yield
+        return
+    request.getfixturevalue("transactional_db")
+    yield
+    from tests.waiting import eventually
+
+    calm = 0
+
+    def at_rest_for_a_while() -> bool:
+        nonlocal calm
+        calm = calm + 1 if site_is_at_rest() else 0
+        return calm == 5
+
+    eventually(at_rest_for_a_while, what="the site did not come to rest")
+
+
+def site_is_at_rest() -> bool:
+    """Whether nothing is due in the outbox, no task is queued or running, and no statement either."""
+    from django.db import connection
+
+    from common import ratelimit
+
+    broker = ratelimit.connection()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT (SELECT count(*) FROM common_outboxmessage WHERE done_at IS NULL AND failed_at IS NULL AND due_at <= now())"
+            " + (SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            " AND backend_type = 'client backend' AND state <> 'idle')"
+        )
+        busy = cursor.fetchone()[0]
+    return busy + broker.llen("celery") + broker.hlen("unacked") == 0

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, ManyToOneRel, Max, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
 from events.models import Event, Seat, SeatInventory, TicketCategory
@@ -215,7 +215,7 @@ def never_booked(category: TicketCategory) -> QuerySet[Seat]:
     """Return the category's seats that no row of any table refers to."""
     seats = category.seats.all()
     for relation in Seat._meta.get_fields(include_hidden=True):
-        if relation.auto_created and not relation.concrete:
+        if isinstance(relation, ManyToOneRel):
             rows = relation.related_model._base_manager.filter(**{relation.field.name: OuterRef("pk")})
             seats = seats.filter(~Exists(rows))
     return seats

@@ -139,12 +139,12 @@ def update_event(
         if len(only) != 1:
             raise ManyCategories
         update_category(category_id=only[0].pk, capacity=total_tickets, price_minor=price_minor)
-    for category in categories:
-        if isinstance(category, NewCategory):
-            add_category(event_id=event_id, new=category)
+    for wish in categories:
+        if isinstance(wish, NewCategory):
+            add_category(event_id=event_id, new=wish)
         else:
-            own_category(event, category["category_id"])
-            update_category(**category)
+            own_category(event, wish["category_id"])
+            update_category(**wish)
     if status is not None and status != event.status:
         event = change_status(event_id, status, reason)
     return event

@@ -124,11 +124,10 @@ class Sandbox:
 
     def once(self, request: Request, key: str, fault: Fault | None) -> Reply:
         """Do a POST once for its key; the same key with other parameters is refused, a running one is a conflict."""
-        meaning = json.dumps([request.method, request.path, request.params], sort_keys=True)
-        fingerprint = hashlib.sha256(meaning.encode()).hexdigest()
+        meaning = fingerprint(request.method, request.path, request.params)
         with self.store.lock:
             if kept := self.store.answer_for(key):
-                if kept[0] != fingerprint:
+                if kept[0] != meaning:
                     raise Refusal(
                         400,
                         "Keys for idempotent requests can only be used with the same parameters they were first used "
@@ -153,7 +152,7 @@ class Sandbox:
                 kept_reply = (
                     server_error() if fault and (fault.kind, fault.replays) == ("fail_after", "error") else reply
                 )
-                self.store.keep_answer(key, fingerprint, kept_reply.status, kept_reply.body)
+                self.store.keep_answer(key, meaning, kept_reply.status, kept_reply.body)
             return self.spoil(fault, reply)
         finally:
             with self.store.lock:
@@ -347,6 +346,11 @@ class Sandbox:
             "Referrer-Policy": "no-referrer",
             "X-Content-Type-Options": "nosniff",
         }
+
+
+def fingerprint(method: str, path: str, params: Params) -> str:
+    """Return what two requests under one idempotency key must share."""
+    return hashlib.sha256(json.dumps([method, path, params], sort_keys=True).encode()).hexdigest()
 
 
 def page(status: int, html: str) -> Reply:

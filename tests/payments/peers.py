@@ -1,6 +1,8 @@
 """Who takes part in the tests of payments: the running sandbox, and a shop with buyers."""
 
 import threading
+import time
+from collections.abc import Callable
 from typing import Any
 
 import requests
@@ -9,8 +11,15 @@ from django.db.models.functions import Now
 from bookings import services as bookings
 from bookings.models import Booking
 from payments import services
-from payments.sandbox.server import Config, Sandbox, Server
+from payments.sandbox.server import Config, Sandbox, Server, fingerprint
 from tests.factories import TicketCategoryFactory, UserFactory
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 15) -> None:
+    """Wait until something has happened; the test's own assertion says what was missing."""
+    until = time.monotonic() + seconds
+    while not condition() and time.monotonic() < until:
+        time.sleep(0.01)
 
 
 class Provider:
@@ -63,6 +72,16 @@ class Provider:
         event = next(event for event in reversed(self.events(about)) if event["type"] == kind)
         event.pop("deliveries")
         return event
+
+    def remember_failure(self, method: str, path: str, params: dict[str, Any], *, key: str) -> None:
+        """Let an idempotency key answer 500, as it does after a request that failed inside."""
+        with self.sandbox.store.transaction():
+            self.sandbox.store.keep_answer(
+                f"{self.config.secret_key}:{key}",
+                fingerprint(method, path, params),
+                500,
+                {"error": {"type": "api_error"}},
+            )
 
     def hasten(self) -> None:
         """Let the bank decide now what it took its time for."""

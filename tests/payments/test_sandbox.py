@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,19 +14,13 @@ from payments.sandbox.cards import CARDS
 from payments.sandbox.server import Config, Sandbox, Server
 from payments.sandbox.store import Store
 from payments.sandbox.webhooks import signature
+from tests.payments.peers import Provider, wait_for
 
 
 def new_intent(provider, **data) -> dict:
     answer = provider.call("POST", "/v1/payment_intents", **({"amount": 9800, "currency": "eur"} | data))
     assert answer.status_code == 200, answer.text
     return answer.json()
-
-
-def wait_for(condition, seconds: float = 15) -> None:
-    """Wait until something has happened; the test's own assertion says what was missing."""
-    until = time.monotonic() + seconds
-    while not condition() and time.monotonic() < until:
-        time.sleep(0.01)
 
 
 def confirm(provider, intent, card="pm_card_visa", **data):
@@ -388,9 +383,6 @@ def listener(request):
 @pytest.fixture
 def talking(listener, provider_config):
     """A sandbox that announces to the listener."""
-    from dataclasses import replace
-
-    from tests.payments.peers import Provider
 
     running = Provider(replace(provider_config, webhook_url=listener.url))
     yield running

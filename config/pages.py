@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.core.paginator import Paginator
@@ -12,7 +13,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from bookings.models import Booking
-from bookings.queries import get_current_hold
+from bookings.queries import get_current_hold, get_live_booking_for
 from common.models import SentMail
 from config.api import BUSY, is_api, is_transient, json_error
 
@@ -24,9 +25,10 @@ def site(request: HttpRequest) -> dict[str, Any]:
 
 class CurrentHoldMiddleware:
     """
-    Gives pages `request.current_hold()`: the hold that a person has right now, looked up at most once and only when asked.
+    Gives pages `request.current_hold()`, the hold that a person has right now, and `request.live_booking(event_id)`.
 
-    The catalogue lies below bookings and may not import them, yet its pages show the bar with the time left.
+    Each is looked up at most once and only when asked. The catalogue lies below bookings and may not import them, yet its
+    pages show the bar with the time left and the tickets that somebody has already.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -35,6 +37,7 @@ class CurrentHoldMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if not is_api(request):
             request.current_hold = cache(partial(current_hold, request))  # type: ignore[attr-defined]
+            request.live_booking = cache(partial(live_booking, request))  # type: ignore[attr-defined]
         return self.get_response(request)
 
 
@@ -42,6 +45,13 @@ def current_hold(request: HttpRequest) -> Booking | None:
     """Return the live hold of the person behind a request; nobody has none."""
     user = getattr(request, "user", None)
     return get_current_hold(user_id=user.pk) if user is not None and user.is_authenticated else None
+
+
+def live_booking(request: HttpRequest, event_id: UUID) -> Booking | None:
+    """Return the live booking that the person behind a request has for an event."""
+    user = getattr(request, "user", None)
+    signed_in = user is not None and user.is_authenticated
+    return get_live_booking_for(user_id=user.pk, event_id=event_id) if user is not None and signed_in else None
 
 
 @require_safe

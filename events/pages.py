@@ -68,7 +68,8 @@ def event(request: HttpRequest, event_id: UUID) -> HttpResponse:
     version = queries.find_event(event_id=event_id, viewer_id=request.user.pk)
     (shown,) = load({event_id: version})
     standing = standing_of(shown, now=now)
-    etag = page_etag(request, now, [version, standing.state])
+    mine = request.live_booking(event_id)  # type: ignore[attr-defined]
+    etag = page_etag(request, now, [version, standing.state, mine and (mine.pk, mine.status, mine.expires_at)])
     return answer(request, etag, "events/event.html", event_context(request, standing, request.GET))
 
 
@@ -83,6 +84,7 @@ def event_context(request: HttpRequest, standing: Standing, asked: QueryDict) ->
     return {
         "event": standing.event,
         "standing": standing,
+        "mine": request.live_booking(standing.event.pk),  # type: ignore[attr-defined]
         "chosen": chosen.category.pk if chosen else None,
         "quantity": choice.cleaned_data.get("quantity") or min(2, standing.most, max(1, most_free)),
         "numbers": range(1, min(standing.most, max(1, most_free)) + 1),

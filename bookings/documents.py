@@ -10,6 +10,7 @@ from functools import lru_cache
 from hashlib import sha256
 from io import BytesIO
 from random import Random
+from threading import Lock
 from zoneinfo import ZoneInfo
 
 import segno
@@ -29,6 +30,8 @@ from common.money import display
 from events.models import Event
 
 QUIET = 4
+# reportlab's fonts keep a reading position and are shared by all threads of a process.
+DRAWING = Lock()
 INK, MUTED, HAIR, BRAND, DEEP, GLOW = (
     HexColor(code) for code in ("#1B1A22", "#5C5A67", "#D9D5E2", "#4B3BD6", "#1D1463", "#B06CF2")
 )
@@ -114,6 +117,12 @@ def ticket_pdf(ticket: Ticket) -> bytes:
 
 def pdf(booking: Booking, tickets: Iterable[Ticket]) -> bytes:
     """Return a PDF with a page per ticket; the same tickets give the same bytes."""
+    with DRAWING:
+        return drawn(booking, tickets)
+
+
+def drawn(booking: Booking, tickets: Iterable[Ticket]) -> bytes:
+    """Draw the PDF; one thread at a time."""
     file = BytesIO()
     canvas = Canvas(file, pagesize=A5, pageCompression=1, invariant=1, lang="en")
     canvas.setTitle(f"{clean(booking.event.name)} – {spoken(booking.reference)}")

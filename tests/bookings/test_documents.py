@@ -3,8 +3,10 @@
 import re
 import time
 import xml.etree.ElementTree as ElementTree
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
+from threading import Barrier
 
 import pypdfium2
 import pytest
@@ -240,6 +242,22 @@ def test_the_same_ticket_gives_the_same_file():
     ticket = unsaved_ticket()
 
     assert documents.ticket_pdf(ticket) == documents.ticket_pdf(ticket)
+
+
+def test_threads_draw_at_once_without_mixing_their_letters_up():
+    names = ["Ana Łukasz", "Дмитрий", "Ελένη", "王秀英", "김민준", "שרה", "محمد", "Zoë Nguyễn"]
+    tickets = [unsaved_ticket(name=f"Evening of {name}") for name in names]
+    alone = [documents.ticket_pdf(ticket) for ticket in tickets]
+    barrier = Barrier(len(tickets))
+
+    def draw(ticket: Ticket) -> list[bytes]:
+        barrier.wait()
+        return [documents.ticket_pdf(ticket) for _ in range(4)]
+
+    with ThreadPoolExecutor(len(tickets)) as pool:
+        together = list(pool.map(draw, tickets))
+
+    assert together == [[pdf] * 4 for pdf in alone]
 
 
 def test_a_ticket_is_drawn_in_well_under_a_tenth_of_a_second():

@@ -182,12 +182,13 @@ def open_checkout(payment: Payment, success_url: str, cancel_url: str) -> str:
     if payment.checkout_id:
         checkout = gateway().get_checkout(payment.checkout_id)
         return checkout.url if checkout.status == "open" else ""
+    metadata = metadata_for(payment)
     try:
         checkout = gateway().create_checkout(
             amount_minor=payment.amount_minor,
             currency=payment.currency,
-            title=title_of(payment),
-            metadata=metadata_for(payment),
+            title=metadata["title"],
+            metadata=metadata,
             expires_at=int((timezone.now() + CHECKOUT_LIFE).timestamp()),
             success_url=success_url,
             cancel_url=cancel_url,
@@ -211,17 +212,11 @@ def count_failure(payment: Payment) -> None:
 
 
 def metadata_for(payment: Payment) -> dict[str, str]:
-    """Return what we write on an intent, and check when it comes back."""
-    booking = Booking.objects.only("reference").get(pk=payment.booking_id)
+    """Return what we write on an intent and check when it comes back, and what the buyer reads on the page to pay on."""
+    booking = Booking.objects.select_related("event", "category").get(pk=payment.booking_id)
     return {
         "payment": str(payment.pk),
         "booking": str(payment.booking_id),
         "reference": spoken(booking.reference),
-        "title": title_of(payment),
+        "title": f"{booking.quantity} × {booking.category.name}, {booking.event.name}"[:250],
     }
-
-
-def title_of(payment: Payment) -> str:
-    """Return what the buyer reads on the page they pay on."""
-    booking = Booking.objects.select_related("event", "category").get(pk=payment.booking_id)
-    return f"{booking.quantity} × {booking.category.name}, {booking.event.name}"[:250]

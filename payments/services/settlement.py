@@ -11,7 +11,7 @@ from uuid import UUID
 import structlog
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
 from bookings import queries
@@ -29,6 +29,8 @@ from payments.services.rows import lock_booking, note_attention, open_attention
 from payments.states import OPEN, PaymentStatus
 
 log = structlog.get_logger(__name__)
+
+PAYING_FOR_THE_SAME = Payment.objects.filter(booking_id=OuterRef("booking_id"), use=Payment.Use.BOOKING)
 
 
 @transaction.atomic
@@ -50,7 +52,7 @@ def settle_intent(*, intent: Intent) -> Payment | None:
             )
         return None
     booking, left = lock_booking(payment.booking_id)
-    payment.refresh_from_db()
+    payment = Payment.objects.annotate(is_second=Exists(PAYING_FOR_THE_SAME)).get(pk=payment.pk)
     if payment.intent_id is None:
         Payment.objects.filter(pk=payment.pk).update(intent_id=intent.id)
         payment.intent_id = intent.id
@@ -98,7 +100,7 @@ def receive(payment: Payment, booking: Booking, intent: Intent) -> None:
             currency=intent.currency,
             detail=f"asked for {payment.amount_minor} {payment.currency} for booking {booking.reference}",
         )
-    elif Payment.objects.filter(booking=booking, use=Payment.Use.BOOKING).exists():
+    elif payment.is_second:  # type: ignore[attr-defined]
         use, reason = Payment.Use.RETURN, Refund.Reason.DUPLICATE
     else:
         try:

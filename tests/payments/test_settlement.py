@@ -8,6 +8,7 @@ import pgtrigger
 import pytest
 from django.db import connection
 from django.db.models.functions import Now
+from django.test.utils import CaptureQueriesContext
 
 from bookings import services as bookings
 from bookings.models import Booking, Ticket
@@ -456,14 +457,18 @@ def test_cancel_booking_and_webhook_at_one_moment_do_not_wait_for_each_other(pro
         assert Refund.objects.get(payment__booking=hold).amount_minor == 4900
 
 
-def test_settling_takes_few_statements(provider, shop, django_assert_max_num_queries):
+def test_settling_takes_eight_statements_and_one_commit(provider, shop):
     hold = shop.hold(quantity=2)
     view = shop.intent(hold)
     provider.pay(view)
     intent = gateway_intent(view)
 
-    with django_assert_max_num_queries(24):
+    with CaptureQueriesContext(connection) as taken:
         services.settle_intent(intent=intent)
+
+    verbs = [query["sql"].split()[0] for query in taken]
+    assert len([verb for verb in verbs if verb in {"SELECT", "INSERT", "UPDATE"}]) == 8
+    assert verbs.count("COMMIT") == 1
 
 
 @pytest.fixture

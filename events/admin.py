@@ -33,15 +33,8 @@ from events.models import Event, Seat, SeatInventory, TicketCategory
 from events.services import NewCategory
 
 STATUS_COLOURS = {"draft": "default", "published": "success", "completed": "info", "cancelled": "danger"}
-DETAILS = [
-    "name",
-    "description",
-    "location",
-    "timezone",
-    "starts_at",
-    "ends_at",
-    "sale_starts_at",
-    "sale_ends_at",
+DETAILS = ["name", "description", "location", "timezone", "starts_at", "ends_at", "sale_starts_at", "sale_ends_at"]
+SELLING = [
     "max_tickets_per_booking",
     "payment_collection",
     "allow_hold_extension",
@@ -78,16 +71,27 @@ class ReasonForm(BaseDialogForm):
     )
 
 
-class DetailsForm(ReasonForm):
-    """What may be changed of an event, filled with what is so now."""
+class EventForm(ReasonForm):
+    """Some columns of an event, filled with what is so now."""
+
+    columns: list[str] = []
 
     def __init__(self, request: HttpRequest, object_id: str | None = None, *args: Any, **kwargs: Any) -> None:
-        known = Event.objects.filter(pk=object_id).values(*DETAILS).first() or {}
+        known = Event.objects.filter(pk=object_id).values(*self.columns).first() or {}
         kwargs["initial"] = known | (kwargs.get("initial") or {})
         super().__init__(request, object_id, *args, **kwargs)
 
+
+class DetailsForm(EventForm):
+    columns = DETAILS
     field_order = [*DETAILS, "reason"]
     locals().update(fields_for_model(Event, DETAILS, formfield_callback=dialog_field))
+
+
+class SellingForm(EventForm):
+    columns = SELLING
+    field_order = [*SELLING, "reason"]
+    locals().update(fields_for_model(Event, SELLING, formfield_callback=dialog_field))
 
 
 class CategoryForm(ReasonForm):
@@ -198,7 +202,7 @@ class EventAdmin(ActingAdmin):
     ordering = ["-starts_at", "id"]
     inlines = [CategoryInline]
     actions = ["publish_selected", "cancel_selected", "complete_selected"]
-    actions_detail = ["change_details", "add_category", "publish", "complete", "cancel", "delete"]
+    actions_detail = ["change_details", "change_selling", "add_category", "publish", "complete", "cancel", "delete"]
     fieldsets = [
         (None, {"fields": ["name", "coloured_status", "description", "location", "created_by"]}),
         ("When", {"fields": ["timezone", "starts_at", "ends_at", "sale_starts_at", "sale_ends_at"]}),
@@ -247,19 +251,32 @@ class EventAdmin(ActingAdmin):
         dialog={"title": "Change the event", "form_class": DetailsForm, "form_submit_text": "Change it"},
     )
     def change_details(self, request: HttpRequest, form: DetailsForm, object_id: str) -> HttpResponse:
-        known = Event.objects.values(*DETAILS).get(pk=object_id)
-        # A minute is what the form can show, so a time that reads the same was not changed.
+        return self.change(request, form, object_id)
+
+    @action(
+        description="Selling rules",
+        url_path="change-selling",
+        permissions=["act"],
+        icon="rule",
+        dialog={"title": "How this event sells", "form_class": SellingForm, "form_submit_text": "Change it"},
+    )
+    def change_selling(self, request: HttpRequest, form: SellingForm, object_id: str) -> HttpResponse:
+        return self.change(request, form, object_id)
+
+    def change(self, request: HttpRequest, form: EventForm, object_id: str) -> HttpResponse:
+        """Change what differs; a form shows minutes, so a time that reads the same was not changed."""
+        known, wanted = Event.objects.values(*form.columns).get(pk=object_id), form.cleaned_data
         changes = {
-            name: form.cleaned_data[name]
-            for name in DETAILS
-            if (form.cleaned_data[name] or None) != (to_the_minute(known[name]) or None)
+            name: wanted[name]
+            for name in form.columns
+            if (wanted[name] or None) != (to_the_minute(known[name]) or None)
         }
         self.act(
             request,
             UUID(object_id),
             "change_event",
             lambda: services.update_event(event_id=UUID(object_id), **changes),
-            reason=form.cleaned_data["reason"],
+            reason=wanted["reason"],
             done="The event is changed.",
         )
         return self.back(request, object_id)

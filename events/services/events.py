@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
+from zoneinfo import available_timezones
 
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
@@ -13,6 +15,7 @@ from django.utils import timezone as clock
 
 from common.errors import IllegalTransition, Invalid
 from common.money import to_decimal, to_minor
+from events.currencies import CURRENCIES
 from events.models import Event, SeatInventory, TicketCategory
 from events.refusals import (
     BadCategory,
@@ -288,12 +291,24 @@ def change_currency(event: Event, currency: str) -> None:
         category.save(update_fields=["price_minor"])
 
 
+@cache
+def timezones() -> frozenset[str]:
+    """Return the IANA time zones an event may be in; reading them takes a moment, so it is done once."""
+    return frozenset(available_timezones())
+
+
 def check(event: Event, *, moved: bool = True) -> None:
     """
     Check that an event makes sense before the database does, with a reason a person understands.
 
     :raises Invalid: one of its kinds
     """
+    if event.timezone not in timezones():
+        text = "Write an IANA time zone, for example Europe/Berlin."
+        raise Invalid(text, errors={"timezone": [text]})
+    if event.currency not in CURRENCIES:
+        text = "Write an ISO 4217 currency in capitals, for example EUR."
+        raise Invalid(text, errors={"currency": [text]})
     if event.ends_at <= event.starts_at:
         raise BadTimes(errors={"endTime": ["The event must end after it starts."]})
     if moved and event.ends_at <= clock.now():

@@ -28,11 +28,21 @@ def act(client, path, **form):
 
 def details(event, **changes):
     """Return the form of "change details" as the browser would send it back."""
-    names = ["name", "description", "location", "timezone", "max_tickets_per_booking", "payment_collection"]
-    names += ["max_active_users", "face_necessity", "similarity_threshold"]
-    form = {name: getattr(event, name) for name in names} | {"allow_hold_extension": "on"}
+    form = {name: getattr(event, name) for name in ("name", "description", "location", "timezone")}
     times = {name: getattr(event, name).strftime("%Y-%m-%dT%H:%M") for name in ("starts_at", "ends_at")}
     return form | times | {"sale_starts_at": "", "sale_ends_at": ""} | changes
+
+
+def selling(event, **changes):
+    """Return the form of "selling rules" as the browser would send it back."""
+    names = (
+        "max_tickets_per_booking",
+        "payment_collection",
+        "max_active_users",
+        "similarity_threshold",
+        "face_necessity",
+    )
+    return {name: getattr(event, name) for name in names} | {"allow_hold_extension": "on"} | changes
 
 
 def test_rows_are_shown_and_never_edited_in_place(staff):
@@ -80,11 +90,21 @@ def test_details_are_changed_by_the_service_with_a_reason(staff):
     assert kept.after == {"name": "Late concert"}
 
 
+def test_selling_rules_are_changed_by_the_service(staff):
+    event = TicketCategoryFactory().event
+
+    act(staff, f"{EVENTS}{event.pk}/change-selling/", **selling(event, max_tickets_per_booking=3, queue_enabled="on"))
+
+    assert StaffAction.objects.get().after == {"max_tickets_per_booking": 3, "queue_enabled": True}
+
+
 def test_refusal_of_the_service_is_told_and_changes_nothing(staff):
     event = TicketCategoryFactory().event
 
-    page = act(staff, f"{EVENTS}{event.pk}/change-details/", **details(event, requires_face_verification="on"))
+    page = act(staff, f"{EVENTS}{event.pk}/change-selling/", **selling(event, requires_face_verification="on"))
+    zone = act(staff, f"{EVENTS}{event.pk}/change-details/", **details(event, timezone="Mars/Olympus"))
 
+    assert "IANA" in zone
     assert "why this event needs a face check" in page
     assert not StaffAction.objects.exists()
     assert Event.objects.get().requires_face_verification is False

@@ -265,7 +265,8 @@ class EventAdmin(ActingAdmin):
 
     def change(self, request: HttpRequest, form: EventForm, object_id: str) -> HttpResponse:
         """Change what differs; a form shows minutes, so a time that reads the same was not changed."""
-        known, wanted = Event.objects.values(*form.columns).get(pk=object_id), form.cleaned_data
+        known = Event.objects.values(*form.columns).get(pk=object_id)
+        wanted = {name: as_we_write_it(value) for name, value in form.cleaned_data.items()}
         changes = {
             name: wanted[name]
             for name in form.columns
@@ -417,6 +418,11 @@ class EventAdmin(ActingAdmin):
             reason=reason,
             done="The event is cancelled; its bookings follow.",
         )
+
+
+def as_we_write_it(value: Any) -> Any:
+    """Give a text the line ends it has in the database; browsers send others."""
+    return value.replace("\r\n", "\n") if isinstance(value, str) else value
 
 
 def to_the_minute(value: Any) -> Any:

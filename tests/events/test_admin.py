@@ -76,10 +76,11 @@ def test_list_takes_the_same_statements_for_one_and_for_many(staff, django_asser
 
 
 def test_details_are_changed_by_the_service_with_a_reason(staff):
-    event = TicketCategoryFactory().event
+    event = TicketCategoryFactory(event=EventFactory(description="One.\n\nTwo.")).event
     dialog = staff.get(f"{EVENTS}{event.pk}/change-details/").content.decode()
 
-    page = act(staff, f"{EVENTS}{event.pk}/change-details/", **details(event, name="Late concert"))
+    form = details(event, name="Late concert", description="One.\r\n\r\nTwo.")
+    page = act(staff, f"{EVENTS}{event.pk}/change-details/", **form)
 
     event.refresh_from_db()
     kept = StaffAction.objects.get()

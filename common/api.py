@@ -35,6 +35,7 @@ class Pages(PageNumberPagination):
     page_size_query_param = "pageSize"
 
     def get_paginated_response(self, data: Any) -> Answer:
+        assert self.page is not None  # paginate_queryset has run
         answer = Answer(data)
         answer.page = {
             "count": self.page.paginator.count,

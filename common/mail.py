@@ -5,7 +5,7 @@ from hashlib import sha256
 from typing import Any
 
 from django.conf import settings
-from django.core.mail import EmailMultiAlternatives
+from django.core.mail import EmailMessage, EmailMultiAlternatives
 from django.core.mail.backends.base import BaseEmailBackend
 from django.template.loader import render_to_string
 
@@ -51,9 +51,9 @@ def compose(*, to: str, template: str, dedupe_key: str, context: dict[str, Any])
 class RecordedEmailBackend(BaseEmailBackend):
     """Keeps mails as rows instead of sending them: the development backend behind `/dev/mail`."""
 
-    def send_messages(self, email_messages: Sequence[EmailMultiAlternatives]) -> int:
+    def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
         for message in email_messages:
             html = next((part.content for part in getattr(message, "alternatives", [])), "")
             for to in message.to:
-                SentMail.objects.create(to=to, subject=message.subject, text=message.body, html=html)
+                SentMail.objects.create(to=to, subject=str(message.subject), text=str(message.body), html=html)
         return len(email_messages)

@@ -6,6 +6,7 @@ handler may run more than once for one row (a worker can die between the effect 
 `dedupe_key` on as the provider's idempotency key.
 """
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -115,7 +116,7 @@ def claim() -> OutboxMessage | None:
         id=row[0],
         topic=row[1],
         dedupe_key=row[2],
-        payload=OutboxMessage._meta.get_field("payload").from_db_value(row[3], None, connection),
+        payload=json.loads(row[3]),
         attempts=row[4],
     )
 
@@ -143,5 +144,5 @@ def deliver(message: OutboxMessage) -> None:
             30 if expected else 40, "outbox.failed", topic=message.topic, key=message.dedupe_key, exc_info=not expected
         )
     else:
-        forgotten = {"payload": {}} if message.topic in FORGOTTEN else {}
+        forgotten: dict[str, Any] = {"payload": {}} if message.topic in FORGOTTEN else {}
         row.update(done_at=Now(), last_error="", **forgotten)

@@ -66,11 +66,11 @@ def take(limits: list[tuple[str, int]], *, seconds: int) -> Allowance:
     window = int(now // seconds)
     keys = [f"rl:{name}:{window}" for name, _ in limits]
     client = connection()
-    arguments = [len(keys), *keys, *[limit for _, limit in limits], seconds + 1]
+    arguments: list[str | int] = [*keys, *[limit for _, limit in limits], seconds + 1]
     try:
-        over, limit, left = client.evalsha(SCRIPT_SHA, *arguments)
+        over, limit, left = client.evalsha(SCRIPT_SHA, len(keys), *arguments)
     except redis.exceptions.NoScriptError:
-        over, limit, left = client.eval(SCRIPT, *arguments)
+        over, limit, left = client.eval(SCRIPT, len(keys), *arguments)
     return Allowance(not over, int(limit), int(left), max(1, int((window + 1) * seconds - now)))
 
 

@@ -165,7 +165,7 @@ def booking_from(row: HoldRow, *, user_id: UUID, category_id: UUID, source: str)
         created_at=row.created_at,
         refund_minor=0,
     )
-    booking._state.fields_cache = {"event": event, "category": category}  # type: ignore[attr-defined]
+    booking._state.fields_cache = {"event": event, "category": category}
     return booking
 
 

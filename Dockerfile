@@ -10,7 +10,7 @@ RUN python -m venv /venv \
     && /venv/bin/pip uninstall -y pip
 
 FROM python:3.11-slim-bookworm
-RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin fairseat
+RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin fairseat
 COPY --from=build /venv /venv
 WORKDIR /app
 COPY . .

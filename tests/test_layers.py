@@ -79,8 +79,6 @@ def test_an_upward_import_is_found(tmp_path, source):
 
 def test_a_downward_import_is_none(tmp_path):
     (tmp_path / "events").mkdir()
-    (tmp_path / "events" / "services.py").write_text(
-        "from common import money\nfrom accounts.models import User\n"
-    )
+    (tmp_path / "events" / "services.py").write_text("from common import money\nfrom accounts.models import User\n")
 
     assert breaches(tmp_path) == []

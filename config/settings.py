@@ -215,6 +215,9 @@ STRIPE_API_BASE = env_url(
     "STRIPE_API_BASE", SANDBOX_URL if PAYMENTS_SANDBOX else "https://api.stripe.com", schemes=("http", "https")
 )
 STRIPE_SECRET_KEY = env("STRIPE_SECRET_KEY", "sk_test_sandbox" if PAYMENTS_SANDBOX else None)
+# Which ways to pay a hold may use. Cards answer within seconds; a bank transfer does not within a hold. `dashboard`: all that
+# are switched on at Stripe.
+STRIPE_PAYMENT_METHODS = env_list("STRIPE_PAYMENT_METHODS", "card")
 STRIPE_PUBLISHABLE_KEY = env("STRIPE_PUBLISHABLE_KEY", "pk_test_sandbox" if PAYMENTS_SANDBOX else None)
 STRIPE_WEBHOOK_SECRETS = env_list("STRIPE_WEBHOOK_SECRETS", "whsec_sandbox" if PAYMENTS_SANDBOX else None)
 

@@ -5,7 +5,7 @@ Everything that leaves here is a plain value or an error of ours. Every call has
 calls at once (a slow provider must not take every thread of the shop with it) and refuses to run inside a transaction.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -113,14 +113,14 @@ def client_for(api_key: str, api_base: str) -> stripe.StripeClient:
 class Gateway:
     """The calls we make, each named for what it means to us."""
 
-    def __init__(self, api_key: str, api_base: str) -> None:
+    def __init__(self, api_key: str, api_base: str, *, methods: Sequence[str] = ("card",)) -> None:
         self.api = client_for(api_key, api_base).v1
+        # No list at all: whatever is switched on in the provider's dashboard.
+        self.methods: dict[str, Any] = {"allowed_payment_method_types": list(methods)} if methods else {}
 
     def create_intent(self, *, amount_minor: int, currency: str, metadata: dict[str, str], key: str) -> Intent:
         """
-        Ask for money by card.
-
-        Cards only: a hold of ten minutes can not wait days for a bank transfer to clear.
+        Ask for money.
 
         :raises ProviderUnavailable: if there is no answer
         """
@@ -131,7 +131,7 @@ class Gateway:
                         "amount": amount_minor,
                         "currency": currency.lower(),
                         "metadata": metadata,
-                        "payment_method_types": ["card"],
+                        **self.methods,  # type: ignore[typeddict-item]
                     },
                     {"idempotency_key": key},
                 )
@@ -214,23 +214,27 @@ class Gateway:
 
         :raises ProviderUnavailable: if there is no answer
         """
-        price = {"currency": currency.lower(), "unit_amount": amount_minor, "product_data": {"name": title}}
-        with calling("create_checkout"):
-            return checkout_from(
-                self.api.checkout.sessions.create(
-                    {
-                        "mode": "payment",
-                        "payment_method_types": ["card"],
-                        "line_items": [{"quantity": 1, "price_data": price}],  # type: ignore[list-item]
-                        "metadata": metadata,
-                        "payment_intent_data": {"metadata": metadata},
-                        "expires_at": expires_at,
-                        "success_url": success_url,
-                        "cancel_url": cancel_url,
+        wish: Any = {
+            "mode": "payment",
+            "line_items": [
+                {
+                    "quantity": 1,
+                    "price_data": {
+                        "currency": currency.lower(),
+                        "unit_amount": amount_minor,
+                        "product_data": {"name": title},
                     },
-                    {"idempotency_key": key},
-                )
-            )
+                }
+            ],
+            "metadata": metadata,
+            "payment_intent_data": {"metadata": metadata},
+            "expires_at": expires_at,
+            "success_url": success_url,
+            "cancel_url": cancel_url,
+            **self.methods,
+        }
+        with calling("create_checkout"):
+            return checkout_from(self.api.checkout.sessions.create(wish, {"idempotency_key": key}))
 
     def get_checkout(self, checkout_id: str) -> Checkout:
         """
@@ -258,7 +262,8 @@ class Gateway:
 
 def gateway() -> Gateway:
     """Return the gateway that the settings name."""
-    return Gateway(settings.STRIPE_SECRET_KEY, settings.STRIPE_API_BASE)
+    methods = [] if settings.STRIPE_PAYMENT_METHODS == ["dashboard"] else settings.STRIPE_PAYMENT_METHODS
+    return Gateway(settings.STRIPE_SECRET_KEY, settings.STRIPE_API_BASE, methods=methods)
 
 
 turns = BoundedSemaphore(CALLS_AT_ONCE)

@@ -26,13 +26,14 @@ class Ledger:
     # -- Payment intents ----------------------------------------------------------------------------------------------
     def create_intent(self, params: Params) -> Reply:
         """POST /v1/payment_intents"""
+        cards_allowed(params)
         only(
             params,
             "amount",
             "currency",
             "metadata",
             "description",
-            "payment_method_types",
+            "allowed_payment_method_types",
             "automatic_payment_methods",
             "receipt_email",
             "payment_method",
@@ -343,6 +344,7 @@ class Ledger:
     # -- Checkout sessions --------------------------------------------------------------------------------------------
     def create_session(self, params: Params) -> Reply:
         """POST /v1/checkout/sessions, in `payment` mode with prices given in place."""
+        cards_allowed(params)
         only(
             params,
             "mode",
@@ -354,7 +356,7 @@ class Ledger:
             "metadata",
             "client_reference_id",
             "customer_email",
-            "payment_method_types",
+            "allowed_payment_method_types",
             "expand",
         )
         now = int(time.time())
@@ -484,6 +486,25 @@ def text_map(value: Any) -> dict[str, str]:
         if not isinstance(text, str) or len(key) > 40 or len(text) > 500:
             raise Refusal(400, f"Metadata values are texts of at most 500 characters: {key}", param="metadata")
     return value
+
+
+def cards_allowed(params: Params) -> None:
+    """
+    Accept a list of allowed ways to pay that has cards in it.
+
+    :raises Refusal: for the older parameter that this version of the API dropped, and where no way to pay is left
+    """
+    if "payment_method_types" in params:
+        raise Refusal(
+            400,
+            "payment_method_types is not supported in this API version. Use allowed_payment_method_types.",
+            code="payment_method_types_no_longer_supported",
+            param="payment_method_types",
+        )
+    if "card" not in params.get("allowed_payment_method_types", ["card"]):
+        raise Refusal(
+            400, "No valid payment method types for this Payment Intent.", param="allowed_payment_method_types"
+        )
 
 
 def card_from(params: Params) -> Card:

@@ -39,7 +39,7 @@ class Webhooks:
 
     def announce(self, kind: str, subject: Body) -> None:
         """Write an event about `subject` in the current transaction of the store."""
-        event = {
+        event: Body = {
             "id": new_id("evt"),
             "object": "event",
             "api_version": self.api_version,

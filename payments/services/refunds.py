@@ -7,6 +7,7 @@ try first looks whether the provider knows our row already, and sends it under t
 """
 
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -119,7 +120,7 @@ def claim() -> Refund | None:
     claimed = due.select_for_update(of=("self",), no_key=True, skip_locked=True).order_by("next_try_at", "id").first()
     if claimed is None:
         return None
-    changes = {"attempts": F("attempts") + 1, "next_try_at": Now() + CLAIM}
+    changes: dict[str, Any] = {"attempts": F("attempts") + 1, "next_try_at": Now() + CLAIM}
     if claimed.status == RefundStatus.REQUESTED:
         claimed.transition("send", **changes)
     else:
@@ -150,12 +151,12 @@ def send(refund: Refund) -> Returned:
     intent_id = refund.payment.intent_id or ""
     if refund.attempts > 1:
         for found in gateway().list_refunds(intent_id):
-            if found.metadata.get("refund") == str(refund.pk):
+            if found.metadata.get("key") == refund.key:
                 return found
     return gateway().create_refund(
         intent_id=intent_id,
         amount_minor=refund.amount_minor,
-        metadata={"refund": str(refund.pk), "payment": str(refund.payment_id), "reason": refund.reason},
+        metadata={"key": refund.key, "reason": refund.reason},
         key=refund.key if refund.attempts <= SAME_KEY_TRIES else f"{refund.key}:{refund.attempts}",
     )
 
@@ -219,7 +220,7 @@ def record_all(*, payment: Payment, found: list[Returned]) -> None:
     booking, _ = lock_booking(payment.booking_id)
     for one in found:
         known = Refund.objects.select_related("payment").filter(payment=payment)
-        row = known.filter(stripe_id=one.id).first() or known.filter(pk=one.metadata.get("refund")).first()
+        row = known.filter(stripe_id=one.id).first() or known.filter(key=one.metadata.get("key", "")).first()
         if row is not None:
             record(row, one)
         elif one.status not in {"failed", "canceled"}:
@@ -260,9 +261,8 @@ def show_on_booking(booking_id: UUID) -> None:
     rows = Refund.objects.filter(payment__booking_id=booking_id).exclude(reason=Refund.Reason.DUPLICATE)
     going = rows.exclude(status=RefundStatus.FAILED)
     statuses = set(going.values_list("status", flat=True))
-    if statuses:
-        status = next(step for step in ("requested", "sent", "succeeded") if step in statuses)
-    else:
-        going, status = rows, "failed" if rows.exists() else ""
+    status = next((step for step in ("requested", "sent", "succeeded") if step in statuses), "")
+    if not status and rows.exists():
+        going, status = rows, "failed"
     amount = going.aggregate(sum=Sum("amount_minor"))["sum"] or 0
     bookings.record_refund(booking_id=booking_id, amount_minor=amount, status=status)

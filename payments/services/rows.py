@@ -29,7 +29,7 @@ def lock_booking(booking_id: UUID) -> tuple[Booking, timedelta]:
     if booking is None:
         raise NotFound
     is_hold = booking.status == BookingStatus.PENDING
-    return booking, (booking.left or timedelta()) if is_hold else timedelta()  # type: ignore[attr-defined]
+    return booking, (booking.left or timedelta()) if is_hold else timedelta()
 
 
 def note_attention(

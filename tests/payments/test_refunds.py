@@ -144,7 +144,7 @@ def test_failure_that_the_provider_remembers_for_ever_does_not_last_for_ever(pro
     params = {
         "payment_intent": refund.payment.intent_id,
         "amount": "9800",
-        "metadata": {"refund": str(refund.pk), "payment": str(refund.payment_id), "reason": "cancelled"},
+        "metadata": {"key": refund.key, "reason": "cancelled"},
     }
     # As Stripe does after a failure that had no effect: the key answers 500 from now on.
     provider.remember_failure("POST", "/v1/refunds", params, key=refund.key)

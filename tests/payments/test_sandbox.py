@@ -213,6 +213,11 @@ def test_validation_failures_do_not_use_up_a_key(provider):
         ({"amount": -1, "currency": "eur"}, "parameter_invalid_integer"),
         ({"amount": 5, "currency": "eur", "price": 1}, "parameter_unknown"),
         ({"amount": 5, "currency": "euros"}, None),
+        (
+            {"amount": 5, "currency": "eur", "payment_method_types[0]": "card"},
+            "payment_method_types_no_longer_supported",
+        ),
+        ({"amount": 5, "currency": "eur", "allowed_payment_method_types[0]": "sepa_debit"}, None),
         ({"amount": 5, "currency": "eur", "metadata": "x"}, None),
     ],
 )

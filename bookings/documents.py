@@ -7,9 +7,7 @@ The QR code holds the ticket's code and nothing else: 130 random bits that mean 
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from functools import lru_cache
-from hashlib import sha256
 from io import BytesIO
-from random import Random
 from threading import Lock
 from zoneinfo import ZoneInfo
 
@@ -24,21 +22,24 @@ from reportlab.lib.pagesizes import A5
 from reportlab.pdfgen.canvas import Canvas
 
 from bookings.models import Booking, Ticket
+from bookings.painting import paint_poster
 from bookings.references import spoken
 from bookings.typeset import clean, draw, width, wrap
 from common.money import display
+from events.artwork import HEIGHT as ARTWORK_HEIGHT
+from events.artwork import WIDTH as ARTWORK_WIDTH
 from events.models import Event
 
 QUIET = 4
 # reportlab's fonts keep a reading position and are shared by all threads of a process.
 DRAWING = Lock()
-INK, MUTED, HAIR, BRAND, DEEP, GLOW = (
-    HexColor(code) for code in ("#1B1A22", "#5C5A67", "#D9D5E2", "#4B3BD6", "#1D1463", "#B06CF2")
-)
+INK, MUTED, HAIR, BRAND = (HexColor(code) for code in ("#1B1A22", "#5C5A67", "#D9D5E2", "#4B3BD6"))
 WIDE, HIGH = A5
-BAND = 192
+BAND = 128  # height of the poster's part
+FACTS = HIGH - 224
 MARGIN = 32
 TEAR = 196
+POSTER = "poster"
 
 
 @lru_cache(maxsize=2048)
@@ -136,12 +137,12 @@ def drawn(booking: Booking, tickets: Iterable[Ticket]) -> bytes:
 
 
 def draw_page(canvas: Canvas, booking: Booking, ticket: Ticket) -> None:
-    """Draw one ticket: artwork and name above, the facts, and below the line to tear the part that is scanned."""
+    """Draw one ticket: the event's poster and name, the facts, and below the line to tear the part that is scanned."""
     event = booking.event
-    draw_artwork(canvas, event)
-    draw_name(canvas, event, booking)
+    draw_poster(canvas, booking)
+    draw_name(canvas, event)
     room = WIDE - 2 * MARGIN
-    y = draw_fact(canvas, MARGIN, HIGH - BAND - 30, "When", event_day(event), event_hours(event))
+    y = draw_fact(canvas, MARGIN, FACTS, "When", event_day(event), event_hours(event))
     y = draw_fact(canvas, MARGIN, y, "Where", *wrap(event.location, 12, room, bold=True))
     seat = ticket.seat.label if ticket.seat else "No fixed seat"
     draw_fact(canvas, MARGIN, y, "Seat", *wrap(seat, 12, room / 2 - 12, bold=True, lines=1))
@@ -153,50 +154,48 @@ def draw_page(canvas: Canvas, booking: Booking, ticket: Ticket) -> None:
         draw_void(canvas)
 
 
-def draw_artwork(canvas: Canvas, event: Event) -> None:
-    """Draw the band on top: every event has its own picture, made from its id, in our colours."""
-    random = Random(sha256(str(event.pk).encode()).digest())
-    bottom = HIGH - BAND
+def draw_poster(canvas: Canvas, booking: Booking) -> None:
+    """Draw the middle of the event's poster over the whole width; a PDF holds it once, however many pages it has."""
     canvas.saveState()
     band = canvas.beginPath()
-    band.rect(0, bottom, WIDE, BAND)
+    band.rect(0, HIGH - BAND, WIDE, BAND)
     canvas.clipPath(band, stroke=0, fill=0)
-    canvas.linearGradient(0, bottom, WIDE, HIGH, (DEEP, BRAND, GLOW), (0, 0.62, 1))
-    centre_x, centre_y = WIDE * random.uniform(0.62, 0.95), bottom + BAND * random.uniform(0.35, 0.95)
-    step = random.uniform(17, 27)
-    for ring in range(14):
-        canvas.setStrokeColor(Color(1, 1, 1, alpha=max(0.04, 0.2 - ring * 0.012)))
-        canvas.setLineWidth(random.choice((0.6, 1.2, 5)))
-        canvas.circle(centre_x, centre_y, step * (ring + 0.7), stroke=1, fill=0)
-    for _ in range(26):
-        canvas.setFillColor(Color(1, 1, 1, alpha=random.uniform(0.12, 0.5)))
-        canvas.circle(
-            random.uniform(0, WIDE), bottom + random.uniform(0, BAND), random.uniform(0.5, 1.7), stroke=0, fill=1
-        )
+    if not canvas.hasForm(POSTER):
+        canvas.beginForm(POSTER, 0, 0, ARTWORK_WIDTH, ARTWORK_HEIGHT)
+        paint_poster(canvas, booking.event_id)
+        canvas.endForm()
+    scale = WIDE / ARTWORK_WIDTH
+    canvas.translate(0, HIGH - BAND / 2 - ARTWORK_HEIGHT * scale / 2)
+    canvas.scale(scale, scale)
+    canvas.doForm(POSTER)
     canvas.restoreState()
-
-
-def draw_name(canvas: Canvas, event: Event, booking: Booking) -> None:
-    """Write the event's name into the band as large as it fits, and the ticket's category below it."""
-    canvas.setFillColor(white)
-    draw(canvas, MARGIN, HIGH - 34, "Fairseat", 11, bold=True)
+    draw_pill(canvas, MARGIN, HIGH - 40, "Fairseat", 10)
     if settings.PAYMENTS_SANDBOX:
         note = "Test mode · not valid for entry"
-        draw(canvas, WIDE - MARGIN - width(note, 8), HIGH - 33, note, 8)
-    room = WIDE - 2 * MARGIN
-    for size in (34, 29, 25, 21):
-        lines = wrap(event.name, size, room, bold=True, lines=3)
-        if len(lines) <= (2 if size > 25 else 3) and not lines[-1].endswith("…"):
-            break
-    y = HIGH - BAND + 58 + (len(lines) - 1) * size * 1.12
-    for line in lines:
-        draw(canvas, MARGIN, y, line, size, bold=True)
-        y -= size * 1.12
-    label = wrap(booking.category.name, 11, room - 20, bold=True, lines=1)[0]
-    canvas.setFillColor(Color(1, 1, 1, alpha=0.94))
-    canvas.roundRect(MARGIN, HIGH - BAND + 20, width(label, 11, bold=True) + 20, 22, 11, stroke=0, fill=1)
+        draw_pill(canvas, WIDE - MARGIN - width(note, 8, bold=True) - 20, HIGH - 40, note, 8)
+    label = wrap(booking.category.name, 11, WIDE - 2 * MARGIN - 20, bold=True, lines=1)[0]
+    draw_pill(canvas, MARGIN, HIGH - BAND + 14, label, 11)
+
+
+def draw_pill(canvas: Canvas, x: float, y: float, text: str, size: float) -> None:
+    """Write a few words on white, readable on any poster."""
+    canvas.setFillColor(white)
+    canvas.roundRect(x, y, width(text, size, bold=True) + 20, 22, 11, stroke=0, fill=1)
     canvas.setFillColor(BRAND)
-    draw(canvas, MARGIN + 10, HIGH - BAND + 27, label, 11, bold=True)
+    draw(canvas, x + 10, y + 11 - size * 0.36, text, size, bold=True)
+
+
+def draw_name(canvas: Canvas, event: Event) -> None:
+    """Write the event's name below its poster, as large as it fits."""
+    canvas.setFillColor(INK)
+    for size, most in ((27, 2), (22, 2), (17.5, 3)):
+        lines = wrap(event.name, size, WIDE - 2 * MARGIN, bold=True, lines=most)
+        if not lines[-1].endswith("…"):
+            break
+    y = HIGH - BAND - 12
+    for line in lines:
+        y -= size * 1.12
+        draw(canvas, MARGIN, y, line, size, bold=True)
 
 
 def draw_fact(canvas: Canvas, x: float, y: float, label: str, *lines: str, size: float = 12) -> float:

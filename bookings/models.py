@@ -25,7 +25,7 @@ class Booking(Stateful):
     TRANSITIONS = TRANSITIONS
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    reference = models.CharField(max_length=12, unique=True, editable=False)
+    reference = models.CharField(max_length=12, editable=False)
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="bookings", db_index=False
     )
@@ -57,6 +57,8 @@ class Booking(Stateful):
     class Meta:
         ordering = ["-created_at", "id"]
         constraints = [
+            # Not `unique=True` on the field: that adds a second index, for LIKE, which nobody asks and every hold pays.
+            models.UniqueConstraint(fields=["reference"], name="booking_reference_is_unique"),
             models.UniqueConstraint(
                 fields=["user", "event", "source"],
                 condition=Q(status__in=LIVE),
@@ -138,7 +140,7 @@ class Ticket(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     booking = models.ForeignKey(Booking, on_delete=models.PROTECT, related_name="tickets")
-    code = models.CharField(max_length=32, unique=True, editable=False)
+    code = models.CharField(max_length=32, editable=False)
     number = models.PositiveSmallIntegerField(help_text="1…quantity within its booking.")
     seat = models.ForeignKey("events.Seat", on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     holder_name = models.CharField(max_length=150, blank=True)
@@ -149,6 +151,7 @@ class Ticket(models.Model):
     class Meta:
         ordering = ["number"]
         constraints = [
+            models.UniqueConstraint(fields=["code"], name="ticket_code_is_unique"),
             models.UniqueConstraint(
                 fields=["seat"], condition=Q(seat__isnull=False) & ~Q(status="void"), name="one_valid_ticket_per_seat"
             ),

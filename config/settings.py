@@ -109,8 +109,8 @@ IDLE_TIMEOUT_MS = {"web": 5_000, "worker": 30_000}.get(ROLE, 0)
 LOCK_TIMEOUT_MS = {"web": 3_000, "worker": 10_000}.get(ROLE, 30_000)
 DATABASES = {"default": environ.Env.db_url_config(DATABASE_URL)}
 DATABASES["default"] |= {
-    "ENGINE": "django.db.backends.postgresql",
-    "CONN_HEALTH_CHECKS": True,
+    "ENGINE": "common.postgres",
+    "CONN_HEALTH_CHECKS": ROLE != "web",  # the web's pool is checked by the backend itself
     "CONN_MAX_AGE": 0 if ROLE == "web" else 60,
     "OPTIONS": {
         **DATABASES["default"].get("OPTIONS", {}),

@@ -23,7 +23,7 @@ class Migration(migrations.Migration):
             name='Booking',
             fields=[
                 ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('reference', models.CharField(editable=False, max_length=12, unique=True)),
+                ('reference', models.CharField(editable=False, max_length=12)),
                 ('quantity', models.PositiveSmallIntegerField()),
                 ('amount_minor', models.PositiveIntegerField()),
                 ('currency', models.CharField(max_length=3)),
@@ -73,7 +73,7 @@ class Migration(migrations.Migration):
             name='Ticket',
             fields=[
                 ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('code', models.CharField(editable=False, max_length=32, unique=True)),
+                ('code', models.CharField(editable=False, max_length=32)),
                 ('number', models.PositiveSmallIntegerField(help_text='1…quantity within its booking.')),
                 ('holder_name', models.CharField(blank=True, max_length=150)),
                 ('status', models.CharField(choices=[('active', 'Active'), ('used', 'Used'), ('void', 'Void')], default='active', editable=False, max_length=8)),
@@ -93,6 +93,14 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='booking',
             index=models.Index(condition=models.Q(('status__in', ['offered', 'pending'])), fields=['category', 'expires_at'], name='booking_that_lapses'),
+        ),
+        migrations.AddConstraint(
+            model_name='booking',
+            constraint=models.UniqueConstraint(fields=('reference',), name='booking_reference_is_unique'),
+        ),
+        migrations.AddConstraint(
+            model_name='ticket',
+            constraint=models.UniqueConstraint(fields=('code',), name='ticket_code_is_unique'),
         ),
         migrations.AddConstraint(
             model_name='booking',

@@ -5,7 +5,11 @@ document.documentElement.classList.add("js");
 // The error summary is read first.
 document.querySelector("[data-errors]")?.focus();
 
-// A form that is on its way is not sent twice.
+// A form that is on its way is not sent twice, unless it takes so long that somebody stopped it.
+function release(form) {
+  delete form.dataset.sent;
+  form.querySelectorAll("[aria-disabled]").forEach((button) => button.removeAttribute("aria-disabled"));
+}
 document.addEventListener("submit", (event) => {
   const form = event.target;
   if (event.defaultPrevented || form.method !== "post") return;
@@ -15,13 +19,11 @@ document.addEventListener("submit", (event) => {
   }
   form.dataset.sent = "yes";
   event.submitter?.setAttribute("aria-disabled", "true");
+  setTimeout(release, 8000, form);
 });
 addEventListener("pageshow", (event) => {
   if (!event.persisted) return;
-  for (const form of document.querySelectorAll("form[data-sent]")) {
-    delete form.dataset.sent;
-    form.querySelectorAll("[aria-disabled]").forEach((button) => button.removeAttribute("aria-disabled"));
-  }
+  for (const form of document.querySelectorAll("form[data-sent]")) release(form);
 });
 
 // Times of an event stand in its own zone; who reads them elsewhere is told their own time too.

@@ -37,7 +37,7 @@ def set_environment() -> None:
     if INDEX:
         given = urlsplit(os.environ["REDIS_URL"])
         database = int(parse_qs(given.query).get("db", ["0"])[0] or given.path.strip("/") or 0) + INDEX
-        os.environ["REDIS_URL"] = given._replace(query=f"db={database}").geturl()
+        os.environ["REDIS_URL"] = f"{os.environ['REDIS_URL'].partition('?')[0]}?db={database}"
     os.environ |= {
         "DJANGO_SETTINGS_MODULE": "config.settings",
         "DEBUG": "1",
@@ -78,6 +78,11 @@ def pytest_configure() -> None:
     from django.conf import settings
 
     assert settings.DEBUG
+
+
+def pytest_sessionstart() -> None:
+    """Let the processes of a parallel run read their settings after this file has chosen their ports, not before."""
+    os.environ.pop("DJANGO_SETTINGS_MODULE", None)
 
 
 def pytest_unconfigure() -> None:

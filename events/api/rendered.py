@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
+from threading import Lock
 from typing import Any
 from uuid import UUID
 
@@ -24,7 +25,9 @@ from events.api.serializers import render_event
 from events.queries import Found, etag, load_events
 
 KEPT = 2000
-CROWD = 20  # so many requests for one address within SHARED_READ_MS, in one process, are a crowd
+CROWD = 20  # so many requests for one address within SHARED_READ_MS, in one process, are a crowd; so are,
+CROWD_AT_ONCE = 3  # however slow the machine has become, so many that are being answered at the same moment
+LOCK = Lock()
 RENDERED: dict[UUID, tuple[str, bytes]] = {}
 
 
@@ -35,11 +38,12 @@ class Shared:
     since: float
     asked: int = 0
     asked_before: int = 0
+    at_once: int = 0
     kept: tuple[float, str, bytes] | None = None  # when it was begun, its ETag, its body
 
     @property
     def is_crowd(self) -> bool:
-        return max(self.asked, self.asked_before) > CROWD
+        return max(self.asked, self.asked_before) > CROWD or self.at_once >= CROWD_AT_ONCE
 
 
 SHARED: dict[str, Shared] = {}
@@ -55,13 +59,17 @@ def shared_by_a_crowd(view: Callable[..., HttpResponse]) -> Callable[..., HttpRe
             return view(request, **path)
         started = time.monotonic()
         shared = asked(request.build_absolute_uri(), started, lifetime)
-        if not shared.is_crowd:
-            return view(request, **path)
-        if shared.kept and started - shared.kept[0] < lifetime:
+        if shared.is_crowd and shared.kept and started - shared.kept[0] < lifetime:
             _, tag, body = shared.kept
             unchanged = get_conditional_response(request, etag=tag)
             return with_headers(request, unchanged or HttpResponse(body, content_type="application/json"), tag)
-        response = view(request, **path)
+        with LOCK:
+            shared.at_once += 1
+        try:
+            response = view(request, **path)
+        finally:
+            with LOCK:
+                shared.at_once -= 1
         if response.status_code == 200:
             shared.kept = started, response.headers["ETag"], response.content
         return response
@@ -73,14 +81,20 @@ def asked(url: str, now: float, lifetime: float) -> Shared:
     """Count one request for `url` and return what is known of it; windows are `lifetime` long."""
     shared = SHARED.get(url)
     if shared is None:
-        while len(SHARED) >= KEPT:
-            SHARED.pop(next(iter(SHARED)), None)
-        shared = SHARED[url] = Shared(now)
+        with LOCK:
+            make_room(SHARED)
+            shared = SHARED.setdefault(url, Shared(now))
     if now - shared.since > lifetime:
         shared.asked_before = shared.asked if now - shared.since < 2 * lifetime else 0
         shared.asked, shared.since = 0, now
     shared.asked += 1
     return shared
+
+
+def make_room(kept: dict[Any, Any]) -> None:
+    """Forget the oldest entries of a full store; the caller holds the lock."""
+    while len(kept) >= KEPT:
+        kept.pop(next(iter(kept)))
 
 
 def to_json(value: Any) -> bytes:
@@ -98,9 +112,9 @@ def rendered_events(versions: dict[UUID, str]) -> list[bytes]:
     if missing := versions.keys() - good.keys():
         for event in load_events(missing):
             good[event.pk] = to_json(render_event(event))
-            RENDERED[event.pk] = versions[event.pk], good[event.pk]
-        while len(RENDERED) > KEPT:
-            RENDERED.pop(next(iter(RENDERED)), None)
+            with LOCK:
+                make_room(RENDERED)
+                RENDERED[event.pk] = versions[event.pk], good[event.pk]
     return [good[event_id] for event_id in versions if event_id in good]
 
 

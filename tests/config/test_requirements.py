@@ -22,22 +22,22 @@ def canonical(name):
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def requirements():
-    lines = (ROOT / "requirements.txt").read_text().splitlines()
+def requirements(name="requirements.txt"):
+    lines = [line for line in (ROOT / name).read_text().splitlines() if not line.startswith("-r")]
     found = {line.split("#")[0].strip(): line.partition("#")[2].strip() for line in lines if line and line[0] != "#"}
     return {canonical(re.match(r"[\w.-]+", spec)[0]): (spec, reason) for spec, reason in found.items()}
 
 
-def imported():
+def imported(folders=frozenset(OURS)):
     names = set()
-    for app in OURS:
+    for app in folders:
         for path in (ROOT / app).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text())):
                 if isinstance(node, ast.Import):
                     names |= {alias.name.split(".")[0] for alias in node.names}
                 elif isinstance(node, ast.ImportFrom) and node.level == 0:
                     names.add(node.module.split(".")[0])
-    return names - OURS - set(sys.stdlib_module_names)
+    return names - OURS - {"tests", "benchmarks"} - set(sys.stdlib_module_names)
 
 
 def test_every_import_of_the_site_is_a_direct_requirement():
@@ -48,6 +48,13 @@ def test_every_import_of_the_site_is_a_direct_requirement():
 
     # psycopg and psycopg_pool come with psycopg[binary,pool]; kombu with celery.
     assert missing - {"psycopg_pool", "kombu"} == set()
+
+
+def test_every_import_of_the_tests_is_a_direct_requirement():
+    providers = {name: {canonical(one) for one in found} for name, found in packages_distributions().items()}
+    listed = set(requirements()) | set(requirements("requirements-dev.txt"))
+
+    assert {name for name in imported({"tests", "benchmarks"}) if not providers.get(name, set()) & listed} == set()
 
 
 def test_every_requirement_is_used_pinned_and_has_its_reason():

@@ -5,8 +5,8 @@ from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
-from celery import Celery  # noqa: E402
-from celery.signals import setup_logging  # noqa: E402
+from celery import Celery
+from celery.signals import setup_logging
 
 app = Celery("fairseat")
 app.config_from_object("django.conf:settings", namespace="CELERY")

@@ -41,3 +41,8 @@ class BadEvent(Invalid):
 class RefundRefused(Conflict):
     code = "refund_refused"
     message = "There is not that much left to send back."
+
+
+class StillOpen(Conflict):
+    code = "still_open"
+    message = "This money still waits. Send it back; that answers the question."

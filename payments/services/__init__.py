@@ -4,6 +4,7 @@ from payments.services.intents import IntentView, checkout_url, claim_payment, c
 from payments.services.reconciling import grant_graces, reconcile_due, reconcile_intent
 from payments.services.refunds import deliver_due_refunds, request_refund, retry_refund, return_payment
 from payments.services.settlement import close_payment, confirm_by_client, end_payments, resolve, settle_intent
+from payments.services.staff import resolve_by_staff, retry_refund_by_staff, return_payment_by_staff
 from payments.services.webhooks import handle_webhook
 
 __all__ = [
@@ -22,7 +23,10 @@ __all__ = [
     "reconcile_intent",
     "request_refund",
     "resolve",
+    "resolve_by_staff",
     "retry_refund",
+    "retry_refund_by_staff",
     "return_payment",
+    "return_payment_by_staff",
     "settle_intent",
 ]

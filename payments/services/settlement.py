@@ -23,7 +23,7 @@ from common import outbox
 from common.errors import IllegalTransition
 from payments.gateway import Intent, UnknownToProvider, gateway
 from payments.models import Attention, Payment, Refund
-from payments.refusals import PaymentNotCompleted, PaymentUnderReview
+from payments.refusals import PaymentNotCompleted, PaymentUnderReview, StillOpen
 from payments.services.refunds import request_refund
 from payments.services.rows import lock_booking, note_attention, open_attention
 from payments.states import OPEN, PaymentStatus
@@ -245,5 +245,20 @@ def close_unpaid(payment: Payment) -> Payment:
 
 @transaction.atomic
 def resolve(*, attention_id: int, resolution: str) -> None:
-    """Take something off the list, with what was done about it."""
+    """
+    Take something off the list, with what was done about it.
+
+    :raises StillOpen: if money waits for the answer: it must go back, or its refund must arrive, not only its question go
+    """
+    question = Attention.objects.select_related("payment").get(pk=attention_id)
+    payment = question.payment
+    if payment is not None:
+        lock_booking(payment.booking_id)
+        payment.refresh_from_db()
+        waits = payment.use == Payment.Use.REVIEW or (
+            payment.use == Payment.Use.RETURN and payment.refunded_minor < payment.received_minor
+        )
+        others = open_attention(payment=payment).exclude(pk=attention_id)
+        if waits and not others.exists():
+            raise StillOpen
     open_attention(pk=attention_id).update(resolved_at=Now(), resolution=resolution[:500])

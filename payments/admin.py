@@ -1,0 +1,244 @@
+"""Staff's view of money: facts to read, a list of open questions to work through, and actions that call services."""
+
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from unfold.decorators import action, display
+from unfold.forms import BaseDialogForm
+from unfold.widgets import UnfoldAdminTextareaWidget
+
+from bookings.references import spoken
+from common.admin import ReadOnlyAdmin, ReadOnlyInline, redirect_from_dialog
+from common.errors import FairseatError
+from common.money import display as money
+from payments import services
+from payments.models import Attention, Payment, Refund, StripeEvent
+
+PAYMENT_COLOURS = {
+    "created": "default",
+    "processing": "info",
+    "failed": "warning",
+    "succeeded": "success",
+    "cancelled": "default",
+}
+REFUND_COLOURS = {"requested": "warning", "sent": "info", "succeeded": "success", "failed": "danger"}
+
+
+class ReasonForm(BaseDialogForm):
+    """Why staff does this, or what was done; it is kept in the audit."""
+
+    reason = forms.CharField(
+        max_length=500, widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}), help_text="Kept with your name."
+    )
+
+
+class RefundInline(ReadOnlyInline):
+    model = Refund
+    fields = ["created_at", "amount_minor", "currency", "reason", "status", "attempts", "last_error", "finished_at"]
+    readonly_fields = fields
+
+
+class AttentionInline(ReadOnlyInline):
+    model = Attention
+    verbose_name_plural = "open and answered questions"
+    fields = ["created_at", "kind", "detail", "resolved_at", "resolution"]
+    readonly_fields = fields
+
+
+class ServiceAdmin(ReadOnlyAdmin):
+    """A list whose actions call a service and say what came of it."""
+
+    def attempt(self, request: HttpRequest, done: str, call: Any, **arguments: Any) -> None:
+        """Call a service; its refusal is a message."""
+        try:
+            call(**arguments)
+        except FairseatError as error:
+            messages.error(request, error.text)
+        else:
+            messages.success(request, done)
+
+
+@admin.register(Payment)
+class PaymentAdmin(ServiceAdmin):
+    list_display = [
+        "intent_id",
+        "booking_reference",
+        "coloured_status",
+        "asked",
+        "received",
+        "returned",
+        "use",
+        "created_at",
+    ]
+    list_select_related = ["booking"]
+    list_filter = ["status", "use", "door", "created_at"]
+    search_fields = ["intent_id", "checkout_id", "booking__reference", "booking__user__email"]
+    search_help_text = "Intent, booking reference or mail"
+    ordering = ["-created_at", "id"]
+    inlines = [RefundInline, AttentionInline]
+    actions_detail = ["compare", "send_back"]
+    fieldsets = [
+        (
+            None,
+            {
+                "fields": [
+                    "booking_reference",
+                    "attempt",
+                    "door",
+                    "intent_id",
+                    "checkout_id",
+                    "coloured_status",
+                    "last_error",
+                ]
+            },
+        ),
+        ("Money", {"fields": ["asked", "received", "returned", "use"]}),
+        ("Times", {"fields": ["created_at", "settled_at", "next_check_at", "tries"]}),
+    ]
+
+    @display(description="Booking", ordering="booking__reference")
+    def booking_reference(self, payment: Payment) -> str:
+        return spoken(payment.booking.reference)
+
+    @display(description="Status", ordering="status", label=PAYMENT_COLOURS)
+    def coloured_status(self, payment: Payment) -> str:
+        return payment.status
+
+    @display(description="Asked for", ordering="amount_minor")
+    def asked(self, payment: Payment) -> str:
+        return money(payment.amount_minor, payment.currency)
+
+    @display(description="Received", ordering="received_minor")
+    def received(self, payment: Payment) -> str:
+        return money(payment.received_minor, payment.currency) if payment.received_minor else "–"
+
+    @display(description="Gone back", ordering="refunded_minor")
+    def returned(self, payment: Payment) -> str:
+        return money(payment.refunded_minor, payment.currency) if payment.refunded_minor else "–"
+
+    @action(
+        description="Compare with the provider",
+        url_path="compare",
+        permissions=["act"],
+        icon="sync",
+        dialog={
+            "title": "Compare with the provider",
+            "description": "The provider is asked how this payment and its refunds stand, and our rows follow.",
+            "form_class": BaseDialogForm,
+            "form_submit_text": "Compare",
+        },
+    )
+    def compare(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
+        self.attempt(request, "Compared.", services.reconcile_intent, payment_id=UUID(object_id))
+        return redirect_from_dialog(request, reverse("admin:payments_payment_change", args=[object_id]))
+
+    @action(
+        description="Send the money back",
+        url_path="send-back",
+        permissions=["act"],
+        icon="undo",
+        dialog={
+            "title": "Send the money back",
+            "description": "All that is left of this payment goes back to the card. A paid booking is cancelled instead.",
+            "form_class": ReasonForm,
+            "form_submit_text": "Send it back",
+        },
+    )
+    def send_back(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
+        given = {"actor_id": request.user.pk, "reason": form.cleaned_data["reason"]}
+        self.attempt(request, "On its way.", services.return_payment_by_staff, payment_id=UUID(object_id), **given)
+        return redirect_from_dialog(request, reverse("admin:payments_payment_change", args=[object_id]))
+
+
+@admin.register(Refund)
+class RefundAdmin(ServiceAdmin):
+    list_display = [
+        "key",
+        "booking_reference",
+        "amount",
+        "reason",
+        "coloured_status",
+        "attempts",
+        "last_error",
+        "created_at",
+    ]
+    list_select_related = ["payment__booking"]
+    list_filter = ["status", "reason", "created_at"]
+    search_fields = ["stripe_id", "payment__intent_id", "payment__booking__reference"]
+    ordering = ["-created_at", "id"]
+    actions_detail = ["try_again"]
+
+    @display(description="Booking", ordering="payment__booking__reference")
+    def booking_reference(self, refund: Refund) -> str:
+        return spoken(refund.payment.booking.reference)
+
+    @display(description="Amount", ordering="amount_minor")
+    def amount(self, refund: Refund) -> str:
+        return money(refund.amount_minor, refund.currency)
+
+    @display(description="Status", ordering="status", label=REFUND_COLOURS)
+    def coloured_status(self, refund: Refund) -> str:
+        return refund.status
+
+    @action(
+        description="Try again",
+        url_path="retry",
+        permissions=["act"],
+        icon="replay",
+        dialog={
+            "title": "Try this refund again",
+            "description": "It is sent now. One that the bank sent back is replaced by a new one.",
+            "form_class": ReasonForm,
+            "form_submit_text": "Try again",
+        },
+    )
+    def try_again(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
+        given = {"actor_id": request.user.pk, "reason": form.cleaned_data["reason"]}
+        self.attempt(request, "It is tried again.", services.retry_refund_by_staff, refund_id=UUID(object_id), **given)
+        return redirect_from_dialog(request, reverse("admin:payments_refund_changelist"))
+
+
+@admin.register(Attention)
+class AttentionAdmin(ServiceAdmin):
+    list_display = ["kind", "intent_id", "amount", "detail", "created_at", "resolved_at", "resolution"]
+    list_filter = [("resolved_at", admin.EmptyFieldListFilter), "kind", "created_at"]
+    search_fields = ["intent_id", "payment__booking__reference"]
+    ordering = ["-created_at", "-id"]
+    actions_detail = ["answer"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Attention]:
+        return super().get_queryset(request).select_related("payment")
+
+    @display(description="Amount", ordering="amount_minor")
+    def amount(self, question: Attention) -> str:
+        return money(question.amount_minor, question.currency) if question.amount_minor and question.currency else "–"
+
+    @action(
+        description="Answer",
+        url_path="answer",
+        permissions=["act"],
+        icon="check",
+        dialog={
+            "title": "What was done about it?",
+            "description": "It leaves the list of open questions.",
+            "form_class": ReasonForm,
+            "form_submit_text": "Take it off the list",
+        },
+    )
+    def answer(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
+        given = {"actor_id": request.user.pk, "reason": form.cleaned_data["reason"]}
+        self.attempt(request, "Answered.", services.resolve_by_staff, attention_id=int(object_id), **given)
+        return redirect_from_dialog(request, reverse("admin:payments_attention_changelist"))
+
+
+@admin.register(StripeEvent)
+class StripeEventAdmin(ReadOnlyAdmin):
+    list_display = ["stripe_id", "type", "intent_id", "received_at"]
+    list_filter = ["type", "received_at"]
+    search_fields = ["stripe_id", "intent_id"]
+    ordering = ["-id"]

@@ -146,7 +146,8 @@ def test_children_die_with_their_manager(tmp_path):
         f"m = s.Supervisor(pathlib.Path({str(tmp_path)!r}), [s.Part('web', ['sleep', '60'])]); m.start(); "
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
-    subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=False)
+    environment = os.environ | {"DJANGO_SETTINGS_MODULE": "config.settings"}
+    subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=environment, check=False)
 
     child = int((tmp_path / "pids" / "web.pid").read_text())
     eventually(lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE)

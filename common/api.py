@@ -25,6 +25,7 @@ class Answer(Response):
         super().__init__(data, status=status, headers=headers)
         self.message = message
         self.page: dict[str, Any] | None = None
+        self.results: int | None = None  # set where the list stands under a name inside `data`
 
 
 class Pages(PageNumberPagination):

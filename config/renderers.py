@@ -59,6 +59,8 @@ def envelope(body: Any, response: Any) -> dict[str, Any]:
         whole["message"] = message
     if isinstance(body, list):
         whole["results"] = len(body)
+    elif (results := getattr(response, "results", None)) is not None:
+        whole["results"] = results  # a list that S1 puts under a name of its own
     if page := getattr(response, "page", None):
         whole["pagination"] = page
     whole["data"] = body

@@ -64,6 +64,7 @@ INSTALLED_APPS = [
     "events",
     "bookings",
     "payments",
+    "waitlist",
     "config",
 ]
 MIDDLEWARE = [
@@ -182,9 +183,10 @@ SETUP_TOKEN_SECONDS = env_int("SETUP_TOKEN_SECONDS", 86_400, low=60)
 LOGIN_TRIES = env_int("LOGIN_TRIES", 10, low=1, high=1000)
 LOGIN_TRIES_PER_ACCOUNT = env_int("LOGIN_TRIES_PER_ACCOUNT", 100, low=1, high=100_000)
 LOGIN_WINDOW_SECONDS = env_int("LOGIN_WINDOW_SECONDS", 900, low=10, high=86_400)
-ERASURE_STEPS = [
-    "bookings.erasure.release_bookings"
-]  # called before a person is erased, see accounts.services.profiles
+ERASURE_STEPS = [  # called before a person is erased, see accounts.services.profiles
+    "bookings.erasure.release_bookings",
+    "waitlist.erasure.forget_entries",
+]
 
 # -- Selling ----------------------------------------------------------------------------------------------------------
 HOLD_SECONDS = env_int("HOLD_SECONDS", 600, low=5, high=86_400)
@@ -271,6 +273,7 @@ SPECTACULAR_SETTINGS = {
         "EventStatus": "events.models.Event.Status",
         "BookingStatus": "bookings.states.Status",
         "TicketStatus": "bookings.models.Ticket.Status",
+        "WaitlistStatus": "waitlist.models.WaitlistEntry.Status",
     },
 }
 

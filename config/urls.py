@@ -20,6 +20,7 @@ api = [
     path("", include("accounts.api.urls")),
     path("", include("bookings.api.urls")),
     path("", include("payments.api.urls")),
+    path("", include("waitlist.api.urls")),
 ]
 
 urlpatterns = [

@@ -1,5 +1,6 @@
 """Finding from the rows alone what no announcement told us."""
 
+import time
 from datetime import timedelta
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from bookings.states import Status as BookingStatus
 from common.errors import FairseatError
 from payments.gateway import UnknownToProvider, gateway
 from payments.models import Payment
-from payments.services.refunds import record_all
+from payments.services.refunds import BUDGET_SECONDS, record_all
 from payments.services.settlement import (
     close_payment,
     close_unpaid,
@@ -37,7 +38,10 @@ def reconcile_due(*, limit: int = 200) -> int:
     Safe in any number of processes: each payment is claimed for one period.
     """
     changed = sum(return_stranded(booking_id) for booking_id in stranded_bookings(limit))
+    until = time.monotonic() + BUDGET_SECONDS
     for payment_id in claim_open_payments(limit):
+        if time.monotonic() > until:
+            break
         payment = Payment.objects.select_related("booking").get(pk=payment_id)
         before = payment.status
         try:

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.contrib import messages
@@ -32,6 +33,7 @@ from bookings.states import Status
 from common.errors import FairseatError, IllegalTransition, NotFound
 from common.pages import Problem, Problems, form_problems, here_again, members_only, page, refusal_problems, to_login
 from events.forms import ChoiceForm
+from events.models import TicketCategory
 from events.pages import event_context
 from events.queries import get_event
 from events.standing import standing_of
@@ -66,10 +68,9 @@ def hold(request: HttpRequest, event_id: UUID) -> HttpResponse:
     except PartlyAvailable as error:
         return choose_again(request, event_id, refusal_problems(error, "Not that many left"), 409, **error.extra)
     except SoldOut:
-        gone = Problems(
-            "Just gone", [Problem("The last of these tickets just went. Choose others, or look again soon.")]
-        )
-        return choose_again(request, event_id, gone, 409)
+        kind = TicketCategory.objects.get(pk=form.cleaned_data["category"])
+        words = f"The last {kind.name} tickets just went. Choose others, or look again: some may come back."
+        return choose_again(request, event_id, Problems("Just gone", [Problem(words)]), 409)
     except SaleNotOpen as error:
         return choose_again(request, event_id, refusal_problems(error, "A little early"), 409)
     except FairseatError as error:
@@ -193,9 +194,8 @@ def cancel(request: HttpRequest, booking_id: UUID) -> HttpResponse:
     try:
         services.cancel_booking(booking_id=shown.pk, by="buyer")
     except CancelTooLate:
-        messages.error(
-            request, f"You can cancel until {settings.CANCEL_UNTIL_HOURS} hours before the event. That is over."
-        )
+        hours, until = settings.CANCEL_UNTIL_HOURS, cancel_until(shown).astimezone(ZoneInfo(shown.event.timezone))
+        messages.error(request, f"You can cancel until {hours} hours before the event, that was {until:%d %B, %H:%M}.")
     except IllegalTransition:
         messages.info(request, "This booking has ended already.")
     else:

@@ -15,7 +15,8 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from common.errors import FairseatError, NotAuthenticated
 
 View = Callable[..., HttpResponse]
-TEMPLATES = {400: "400.html", 403: "403.html", 404: "404.html", 429: "429.html", 503: "503.html"}
+TEMPLATES = {400: "400.html", 403: "403.html", 404: "404.html", 429: "429.html"}
+BUSY_SECONDS = 5
 
 
 @dataclass(frozen=True)
@@ -109,10 +110,23 @@ def members_only(view: View) -> View:
 
 def refused(request: HttpRequest, error: FairseatError) -> HttpResponse:
     """Return the page for a refusal: its own template where the status has one, a plain one otherwise."""
+    if error.status == 503:
+        return busy(request, error.retry_after)
     context = {"message": error.text, "retry_after": error.retry_after, "back": request.path}
     response = render(request, TEMPLATES.get(error.status, "refused.html"), context, status=error.status)
-    if error.status in {429, 503}:
+    if error.status == 429:
         response.headers["Retry-After"] = str(error.retry_after or 2)
+    return response
+
+
+def busy(request: HttpRequest, retry_after: int | None = None) -> HttpResponse:
+    """Return the page for a moment of overload: what was only looked at tries again by itself, what was sent does not."""
+    seconds = max(BUSY_SECONDS, retry_after or 0)
+    looked = request.method in {"GET", "HEAD"}
+    response = render(request, "503.html", {"tries_again": seconds if looked else None}, status=503)
+    response.headers["Retry-After"] = str(seconds)
+    if looked:
+        response.headers["Refresh"] = str(seconds)
     return response
 
 

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_safe
 from bookings.models import Booking
 from bookings.queries import get_current_hold, get_live_booking_for
 from common.models import SentMail
+from common.pages import busy
 from config.api import BUSY, is_api, is_transient, json_error
 
 
@@ -119,9 +120,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
     if error is not None and is_transient(error):
         if is_api(request):
             return json_error(503, "busy", BUSY, Retry_After="2")
-        response = render(request, "503.html", status=503)
-        response.headers["Retry-After"] = "2"
-        return response
+        return busy(request)
     if is_api(request):
         return json_error(
             500, "internal", "Something went wrong on our side. Nothing was charged. Try again in a moment."

@@ -114,7 +114,7 @@ def test_the_last_ticket_gone_meanwhile_says_so(client_for, ana: User, concert: 
     answer = client_for(ana).post(f"/events/{concert.pk}/hold", choice(concert))
 
     assert answer.status_code == 409
-    assert "The last of these tickets just went." in answer.content.decode()
+    assert "The last Standing tickets just went." in answer.content.decode()
 
 
 def test_a_sale_that_is_not_open_is_refused_in_words(client_for, ana: User, concert: Event) -> None:
@@ -237,7 +237,7 @@ def test_it_is_too_late_to_cancel_a_day_before(client_for, ana: User, concert: E
     answer = client.post(f"/bookings/{booking.pk}/cancel", follow=True)
 
     assert Booking.objects.get().status == "confirmed"
-    assert "You can cancel until 24 hours before the event." in answer.content.decode()
+    assert "You can cancel until 24 hours before the event, that was" in answer.content.decode()
 
 
 @pytest.mark.parametrize(

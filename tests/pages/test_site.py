@@ -48,7 +48,16 @@ def test_every_failure_has_a_page_of_ours_that_gives_nothing_away(kind: str, sta
     assert answer.status_code == status
     assert words in html
     assert "secret" not in html
-    assert answer.has_header("Retry-After") is (status == 503)
+    assert (answer.get("Retry-After"), answer.get("Refresh")) == (("5", "5") if status == 503 else (None, None))
+
+
+def test_a_form_that_met_an_overload_is_not_sent_again_by_itself() -> None:
+    client = Client(raise_request_exception=False)
+
+    with override_settings(ROOT_URLCONF=__name__, DEBUG=False):
+        answer = client.post("/fail/busy")
+
+    assert (answer.status_code, answer["Retry-After"], answer.has_header("Refresh")) == (503, "5", False)
 
 
 @pytest.mark.parametrize("address", ["/nothing-here", "/events/not-an-id", "/tickets/", "/bookings/1"])

@@ -49,11 +49,13 @@ def books(transactional_db: None) -> Iterator[Books]:
 
 
 @pytest.fixture
-def shop(books: Books) -> "Shop":  # noqa: F821
+def shop(books: Books) -> Iterator["Shop"]:  # noqa: F821
     """A shop with ten seats on sale, whose books are checked at the end."""
     from tests.payments.peers import Shop
 
-    return Shop()
+    shop = Shop()
+    yield shop
+    shop.close()
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 
 from bookings import services as bookings
 from bookings.models import Booking
+from events.models import SeatInventory
 from payments import services
 from payments.sandbox.server import Config, Sandbox, Server, fingerprint
 from tests.factories import TicketCategoryFactory, UserFactory
@@ -121,6 +122,14 @@ class Shop:
                 return
             hold = self.hold(quantity=1)
             bookings.confirm_booking(booking_id=hold.pk)
+
+    def let_somebody_wait(self) -> None:
+        """Give somebody on a waitlist a claim to the next seats, until `close`."""
+        SeatInventory.objects.update(waiting=1)
+
+    def close(self) -> None:
+        """Leave the counters as the rows have them."""
+        SeatInventory.objects.filter(waiting=1).update(waiting=0)
 
     def status(self, booking: Booking) -> str:
         """Return a booking's status now."""

@@ -121,7 +121,7 @@ def test_late_money_does_not_pass_the_waitlist(provider, shop):
     hold = shop.hold(quantity=2)
     view = shop.intent(hold)
     shop.expire(hold)
-    type(shop.category.inventory).objects.update(waiting=1)
+    shop.let_somebody_wait()
     provider.pay(view)
 
     with pytest.raises(SeatsGone):
@@ -353,7 +353,7 @@ def test_confirm_and_expiry_at_one_moment_have_one_outcome(provider, shop, set_t
     provider.pay(view)
     intent = gateway_intent(view)
     if not seats_left:
-        type(shop.category.inventory).objects.update(waiting=1)
+        shop.let_somebody_wait()
     set_time_left(hold, 0.3)
 
     outcomes = race(
@@ -379,7 +379,7 @@ def test_expiry_between_reading_and_settling_has_one_outcome(provider, shop, set
     view = shop.intent(hold)
     provider.pay(view)
     if not seats_left:
-        type(shop.category.inventory).objects.update(waiting=1)
+        shop.let_somebody_wait()
     set_time_left(hold, 0.3)
     expire = pass_deadline_then(lambda: bookings.expire_booking(booking_id=hold.pk))
     find = settlement.find_payment

@@ -5,8 +5,10 @@ from datetime import timedelta
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from django.template.loader import render_to_string
+from django.test import RequestFactory
 from django.utils import timezone
-from playwright.sync_api import Page
+from playwright.sync_api import Page, Route
 
 from accounts.models import User
 from bookings.models import Ticket
@@ -35,6 +37,11 @@ def check(page: Page, address: str) -> list[str]:
                 where = [node["html"][:120] for node in violation["nodes"][:3]]
                 found.append(f"{address} {viewport['width']} {scheme}: {violation['id']} {where}")
     return found
+
+
+def answer_with(html: str) -> Callable[[Route], None]:
+    """Return a handler that answers a request of the browser with this page."""
+    return lambda route: route.fulfill(body=html, content_type="text/html; charset=utf-8")
 
 
 def test_pages_of_anybody_are_clean(browse: Callable[..., Page], ana: User, concert: Event) -> None:
@@ -69,6 +76,33 @@ def test_pages_of_anybody_are_clean(browse: Callable[..., Page], ana: User, conc
         )
         for problem in check(page, address)
     ]
+
+    assert found == []
+
+
+def test_pages_between_and_after_are_clean(
+    browse: Callable[..., Page], log_in: Callable, ana: User, concert: Event
+) -> None:
+    page = browse()
+    page.goto("/signup")
+    page.get_by_label("Email").fill("new@example.test")
+    page.get_by_label("Password").fill("green river stones")
+    page.get_by_role("button", name="Send me a code").click()
+    page.wait_for_url("**/signup/code")
+    found = check(page, "/signup/code")
+    for name in ("400", "403", "429", "500", "503", "csrf", "refused", "accounts/erased", "accounts/forgot_sent"):
+        context = {"message": "That did not work.", "retry_after": 40, "email": ana.email, "tries_again": 5}
+        html = render_to_string(f"{name}.html", context, request=RequestFactory().get("/"))
+        page.route(f"**/shown/{name}", answer_with(html))
+        found += check(page, f"/shown/{name}")
+
+    log_in(page, ana)
+    booking = hold(ana, concert)
+    page.goto(f"/bookings/{booking.pk}/pay")
+    page.get_by_label("Card number").fill("4000 0000 0000 7007")
+    page.get_by_role("button", name="Pay €98.00").click()
+    page.wait_for_url("**/pay/return**")
+    found += check(page, page.url)
 
     assert found == []
 

@@ -23,7 +23,9 @@ from events.standing import Standing, standing_of
 
 LAYOUT = "1"  # part of every ETag: raise it when the pages' look changes without a change of the events
 KEPT_EVENTS = 1000
+KEPT_PAGES = 100
 _kept: "OrderedDict[tuple[UUID, str], Event]" = OrderedDict()
+_rendered: "OrderedDict[str, bytes]" = OrderedDict()
 _lock = Lock()
 
 
@@ -132,11 +134,29 @@ def page_etag(request: HttpRequest, now: datetime, parts: list[object]) -> str:
     return queries.etag(LAYOUT, request.get_full_path(), person, held, str(minute), *[str(part) for part in parts])
 
 
+def rendered(request: HttpRequest, etag: str, template: str, context: dict[str, object], *, keep: bool) -> bytes:
+    """
+    Return the page's HTML. A page for nobody in particular is the same for a whole crowd until its ETag changes, so it is
+    rendered once and kept; it holds no form token and no name.
+    """
+    if request.user.is_authenticated or not keep:
+        return render(request, template, context).content
+    with _lock:
+        html = _rendered.get(etag)
+    if html is None:
+        html = render(request, template, context).content
+        with _lock:
+            _rendered[etag] = html
+            while len(_rendered) > KEPT_PAGES:
+                _rendered.popitem(last=False)
+    return html
+
+
 def answer(request: HttpRequest, etag: str, template: str, context: dict[str, object]) -> HttpResponse:
     """Render a page under its ETag, or say that the browser's copy is still right; messages to show always render."""
     pending = request.session.get("_messages")
     unchanged = None if pending else get_conditional_response(request, etag=etag)
-    response = unchanged or render(request, template, context)
+    response = unchanged or HttpResponse(rendered(request, etag, template, context, keep=not pending))
     if not pending:
         response.headers["ETag"] = etag
     person = "private" if request.user.is_authenticated else "public"

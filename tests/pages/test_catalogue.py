@@ -118,6 +118,19 @@ def test_an_unchanged_page_costs_one_statement_and_is_not_sent_again(client: Cli
         assert (first["Cache-Control"], again.status_code, len(statements)) == ("public, no-cache", 304, 1)
 
 
+def test_a_crowd_shares_one_rendered_page_until_something_changes(client: Client, concert: Event, ana: User) -> None:
+    address = f"/events/{concert.pk}"
+    first = client.get(address)
+
+    with CaptureQueriesContext(connection) as statements:
+        second = Client().get(address)
+    hold(ana, concert, name="Balcony", quantity=10)
+    third = Client().get(address)
+
+    assert (len(statements), second.content == first.content) == (1, True)
+    assert 'data-free="6"' in third.content.decode()
+
+
 def test_a_sold_ticket_changes_the_pages_etag(client: Client, concert: Event, ana: User) -> None:
     before = client.get(f"/events/{concert.pk}")
     hold(ana, concert)

@@ -9,6 +9,15 @@ from typing import Any
 import pytest
 
 
+@pytest.fixture(autouse=True)
+def _own_address(settings: Any) -> None:
+    """Give these tests a sandbox address of their own: at the usual one the running site's sandbox may be listening."""
+    from tests.conftest import free_port
+
+    settings.SANDBOX_PORT = free_port(settings.PORT + 2)
+    settings.SANDBOX_URL = settings.STRIPE_API_BASE = f"http://127.0.0.1:{settings.SANDBOX_PORT}"
+
+
 @pytest.fixture
 def provider_config() -> "Config":  # noqa: F821
     """The sandbox's configuration as the settings say, with a memory that ends with the test."""

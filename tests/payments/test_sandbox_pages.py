@@ -155,6 +155,7 @@ def test_real_process_survives_a_kill_and_stops_when_asked(tmp_path: Path, provi
         "DEBUG": "1",
         "PATH": os.environ["PATH"],
         "PORT": str(settings.PORT),
+        "SANDBOX_PORT": str(config.port),
         "DATA_DIR": str(tmp_path),
         "DATABASE_URL": os.environ["DATABASE_URL"],
         "REDIS_URL": os.environ["REDIS_URL"],

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 FILES = {"runtime": "requirements.txt", "dev": "requirements-dev.txt"}
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 def main(wanted: list[str]) -> None:
@@ -85,6 +85,10 @@ def digest(kind: str) -> str:
 
 def get_browser() -> None:
     """See that the browser tests find a Chromium: the machine's own, Debian's package, or Playwright's download."""
+    if not driver_works():
+        say("Playwright's driver needs a library")
+        if not (apt_install("libatomic1") and driver_works()):
+            stop("The browser tests need Chromium and a library. Run: sudo apt-get install -y chromium libatomic1")
     if browser_works():
         return
     say("Getting Chromium for the browser tests")
@@ -95,6 +99,11 @@ def get_browser() -> None:
     stop("The browser tests need Chromium. Run: sudo apt-get install -y chromium")
 
 
+def driver_works() -> bool:
+    """Whether Playwright's own process starts."""
+    return works(PYTHON, "-m", "playwright", "--version")
+
+
 def browser_works() -> bool:
     """Whether a Chromium is there and starts."""
     script = (
@@ -102,8 +111,7 @@ def browser_works() -> bool:
         "with sync_playwright() as p: print(p.chromium.executable_path)"
     )
     own = subprocess.run([str(PYTHON), "-c", script], capture_output=True, text=True, check=False).stdout.strip()
-    found = [os.environ.get("CHROMIUM", ""), *map(shutil.which, BROWSERS), own]
-    return any(works(path, "--version") for path in found if path and Path(path).exists())
+    return any(works(path, "--version") for path in [*map(shutil.which, BROWSERS), own] if path and Path(path).exists())
 
 
 def apt_install(package: str) -> bool:

@@ -34,9 +34,11 @@ def main() -> None:
     parser.add_argument(
         "--sold", type=int, default=20_000, help="sales made between the first and the last measurement"
     )
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=24, help="blocking threads of each web worker")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    with site.site():
+    with site.site(workers=options.workers, threads=options.threads):
         figures = measure(options)
     print(json.dumps(figures) if options.json else report(figures))
 

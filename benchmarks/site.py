@@ -27,7 +27,7 @@ class Person:
 
 
 @contextmanager
-def site(*, workers: int = 2, threads: int = 4) -> Iterator[Path]:
+def site(*, workers: int = 2, threads: int = 24) -> Iterator[Path]:
     """Start PostgreSQL (durable, as for real), Redis and the web server; yield the data directory; stop and erase all."""
     directory = Path(tempfile.mkdtemp(prefix="fairseat-benchmark-"))
     directory.chmod(0o755)

@@ -124,7 +124,7 @@ DATABASES["default"] |= {
     },
 }
 WEB_WORKERS = env_int("WEB_WORKERS", 2, low=1, high=100)
-WEB_THREADS = env_int("WEB_THREADS", 8, low=1, high=500)  # per worker
+WEB_THREADS = env_int("WEB_THREADS", 24, low=1, high=500)  # per worker
 if ROLE == "web":
     DATABASES["default"]["OPTIONS"]["pool"] = {
         "min_size": 1,

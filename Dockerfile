@@ -7,6 +7,8 @@ COPY requirements.txt constraints.txt ./
 RUN python -m venv /venv \
     && grep -v '# embedded:' requirements.txt > image.txt \
     && /venv/bin/pip install --no-cache-dir --disable-pip-version-check -r image.txt -c constraints.txt \
+    # The model files for 68 points and the CNN detector are not used: 96 MB less.
+    && find /venv -path '*/face_recognition_models/models/*' \( -name '*68*' -o -name 'mmod*' \) -delete \
     && /venv/bin/pip uninstall -y pip
 
 FROM python:3.11-slim-bookworm
@@ -19,10 +21,10 @@ ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
 # Collecting static files needs settings but connects to nothing; none of these values stays in the image.
 RUN SECRET_KEY=build ALLOWED_HOSTS=build SITE_URL=https://build DATABASE_URL=postgresql://build/build \
     REDIS_URL=redis://build STRIPE_SECRET_KEY=build STRIPE_PUBLISHABLE_KEY=build STRIPE_WEBHOOK_SECRETS=build \
-    EMAIL_URL=smtp://build DEFAULT_FROM_EMAIL=build@build.test DATA_DIR=/tmp/build \
+    FACE_TEMPLATE_KEYS=build EMAIL_URL=smtp://build DEFAULT_FROM_EMAIL=build@build.test DATA_DIR=/tmp/build \
     python manage.py collectstatic --noinput --verbosity 0 \
     && rm -rf /tmp/build \
-    && python -m compileall -q accounts bookings common config events payments
+    && python -m compileall -q accounts bookings common config events faceverify payments
 USER fairseat
 EXPOSE 8000
 HEALTHCHECK --interval=15s --timeout=5s --start-period=30s \

@@ -10,7 +10,7 @@ from pathlib import Path
 import environ
 
 from config import embedded
-from config.env import development_secret, env, env_bool, env_int, env_list, env_path, env_url
+from config.env import development_fernet_key, development_secret, env, env_bool, env_int, env_list, env_path, env_url
 from config.logs import report_errors, structlog_config
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -62,6 +62,7 @@ INSTALLED_APPS = [
     "common",
     "accounts",
     "events",
+    "faceverify",
     "bookings",
     "payments",
     "waitlist",
@@ -186,6 +187,7 @@ LOGIN_WINDOW_SECONDS = env_int("LOGIN_WINDOW_SECONDS", 900, low=10, high=86_400)
 ERASURE_STEPS = [  # called before a person is erased, see accounts.services.profiles
     "bookings.erasure.release_bookings",
     "waitlist.erasure.forget_entries",
+    "faceverify.services.erase_faces",
 ]
 
 # -- Selling ----------------------------------------------------------------------------------------------------------
@@ -207,6 +209,34 @@ SHARED_READ_MS = env_int(
     "SHARED_READ_MS", 250, high=1000
 )  # how long a crowd shares one answer of the catalogue; 0: never
 IDEMPOTENCY_SECONDS = env_int("IDEMPOTENCY_SECONDS", 86_400, low=60)
+
+# -- Faces ------------------------------------------------------------------------------------------------------------
+FACE_ENGINE = env("FACE_ENGINE", "local")  # local or rekognition; one never stands in for the other
+SIMILARITY_THRESHOLD = env_int("SIMILARITY_THRESHOLD", 80, low=50, high=100)
+# The engines' scales differ: 99 is what AWS advises for doors, and would refuse nine of ten honest people locally.
+FACE_THRESHOLDS = {
+    "local": SIMILARITY_THRESHOLD,
+    "rekognition": env_int("REKOGNITION_THRESHOLD", 95, low=50, high=100),
+}
+MAX_VERIFICATION_ATTEMPTS = env_int("MAX_VERIFICATION_ATTEMPTS", 3, low=1, high=20)
+FACE_TEMPLATE_KEYS = env_list("FACE_TEMPLATE_KEYS", development_fernet_key(SECRET_KEY) if DEBUG else None)
+FACE_KEEP_CROP = env_bool("FACE_KEEP_CROP", True)
+FACE_RETENTION_DAYS = env_int("FACE_RETENTION_DAYS", 7, high=365)
+FACE_UNUSED_DAYS = env_int("FACE_UNUSED_DAYS", 30, low=1, high=365)
+FACE_REVIEW_HOURS = env_int("FACE_REVIEW_HOURS", 72, low=1, high=72)
+FACE_IMAGE_SECONDS = env_int("FACE_IMAGE_SECONDS", 900, low=10, high=86_400)
+FACE_MAX_BYTES = env_int("FACE_MAX_BYTES", 8_388_608, low=10_000, high=52_428_800)
+FACE_MAX_PIXELS = env_int("FACE_MAX_PIXELS", 25_000_000, low=1_000_000, high=100_000_000)
+FACE_LOOKS_PER_MINUTE = env_int("FACE_LOOKS_PER_MINUTE", 10, low=1, high=1000)
+FACE_LOOKS_PER_DAY = env_int("FACE_LOOKS_PER_DAY", 60, low=1, high=100_000)
+FACE_LIVENESS = env("FACE_LIVENESS", "none")  # none, pose_challenge or rekognition
+FACE_LIVENESS_SECONDS = env_int("FACE_LIVENESS_SECONDS", 180, low=10, high=180)  # AWS forgets a session after 180
+FACE_LIVENESS_THRESHOLD = env_int("FACE_LIVENESS_THRESHOLD", 80, low=1, high=100)
+PURGE_SECONDS = env_int("PURGE_SECONDS", 3600, low=1, high=86_400)
+AWS_REGION = env("AWS_REGION", "")
+AWS_STORAGE_BUCKET_NAME = env("AWS_STORAGE_BUCKET_NAME", "")  # set: faces lie in S3; empty: below DATA_DIR
+AWS_S3_ENDPOINT_URL = env("AWS_S3_ENDPOINT_URL", "")
+REKOGNITION_ENDPOINT_URL = env("REKOGNITION_ENDPOINT_URL", "")
 
 # -- Payments ---------------------------------------------------------------------------------------------------------
 PAYMENTS_SANDBOX = env_bool("PAYMENTS_SANDBOX", DEBUG and not env("STRIPE_SECRET_KEY", ""))
@@ -235,6 +265,7 @@ MAIL_DOMAIN = DEFAULT_FROM_EMAIL.rpartition("@")[2].rstrip("> ")
 # -- Limits (requests per window of seconds, per person first, then per address) --------------------------------------
 THROTTLES = {
     # scope: ((per person, seconds), (per address, seconds), refuse when Redis is away)
+    "face": ((env_int("THROTTLE_FACE", 20), 60), (env_int("THROTTLE_FACE_ADDRESS", 600), 60), True),
     "auth": ((env_int("THROTTLE_AUTH", 10), 60), (env_int("THROTTLE_AUTH_ADDRESS", 60), 60), True),
     "booking": ((env_int("THROTTLE_BOOKING", 30), 60), (env_int("THROTTLE_BOOKING_ADDRESS", 3000), 60), False),
     "read": ((env_int("THROTTLE_READ", 600), 60), (env_int("THROTTLE_READ_ADDRESS", 60_000), 60), False),
@@ -292,6 +323,21 @@ STORAGES = {
         if DEBUG
         else "whitenoise.storage.CompressedManifestStaticFilesStorage"
     },
+    # Faces: no web address leads here, and a client of S3 is told nothing but how to upload one file.
+    "faces": {
+        "BACKEND": "storages.backends.s3.S3Storage",
+        "OPTIONS": {
+            "bucket_name": AWS_STORAGE_BUCKET_NAME,
+            "region_name": AWS_REGION or None,
+            "endpoint_url": AWS_S3_ENDPOINT_URL or None,
+            "location": "faces",
+            "default_acl": None,
+            "file_overwrite": False,
+            "object_parameters": {"ServerSideEncryption": "AES256", "CacheControl": "no-store"},
+        },
+    }
+    if AWS_STORAGE_BUCKET_NAME
+    else {"BACKEND": "faceverify.storage.PrivateFiles", "OPTIONS": {"location": DATA_DIR / "faces"}},
 }
 MEDIA_ROOT = DATA_DIR / "media"
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"

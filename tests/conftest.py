@@ -49,6 +49,8 @@ def set_environment() -> None:
         "THROTTLE_AUTH_ADDRESS": "100000",
         "THROTTLE_BOOKING": "100000",
         "THROTTLE_BOOKING_ADDRESS": "100000",
+        "THROTTLE_FACE": "100000",
+        "THROTTLE_FACE_ADDRESS": "100000",
         "THROTTLE_READ": "100000",
         "THROTTLE_READ_ADDRESS": "1000000",
         "HOLDS_PER_HOUR": "1000",

@@ -153,6 +153,7 @@ COMPLETE = {
     "STRIPE_SECRET_KEY": "sk_live_1",
     "STRIPE_PUBLISHABLE_KEY": "pk_live_1",
     "STRIPE_WEBHOOK_SECRETS": "whsec_1",
+    "FACE_TEMPLATE_KEYS": "b2JzZXJ2ZS10aGlzLWlzLW5vLXJlYWwta2V5LTEyMzQ=",
     "EMAIL_URL": "smtp://mail:25",
     "DEFAULT_FROM_EMAIL": "Fairseat <tickets@tickets.example>",
 }

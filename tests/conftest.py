@@ -208,11 +208,17 @@ def live_site(django_db_setup: None) -> Iterator[LiveSite]:
 
 @pytest.fixture(autouse=True)
 def _site_at_rest(request: pytest.FixtureRequest) -> Iterator[None]:
-    """After a test with the running site, wait until its worker is idle: emptying the tables under it would deadlock."""
+    """
+    Let the running site's worker work for the tests that use the site, and for no other.
+
+    After such a test wait until it is idle: emptying the tables under it would deadlock.
+    """
     if "live_site" not in request.fixturenames:
         yield
         return
     request.getfixturevalue("transactional_db")
+    request.getfixturevalue("live_site")
+    let_worker_listen(True)
     yield
     from tests.waiting import eventually
 
@@ -224,6 +230,17 @@ def _site_at_rest(request: pytest.FixtureRequest) -> Iterator[None]:
         return calm == 5
 
     eventually(at_rest_for_a_while, what="the site did not come to rest")
+    let_worker_listen(False)
+
+
+def let_worker_listen(listen: bool) -> None:
+    """Have the running worker take tasks from the queue (emptied first of what other tests left there), or none."""
+    from config.celery import app
+
+    if listen:
+        app.control.purge()
+    change = app.control.add_consumer if listen else app.control.cancel_consumer
+    assert change("celery", reply=True, timeout=20, limit=1), "the site's worker does not answer"
 
 
 def site_is_at_rest() -> bool:

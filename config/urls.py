@@ -18,6 +18,7 @@ api = [
     path("docs", schema.browser),
     path("", include("events.api.urls")),
     path("", include("accounts.api.urls")),
+    path("", include("faceverify.api.urls")),
     path("", include("bookings.api.urls")),
     path("", include("payments.api.urls")),
     path("", include("waitlist.api.urls")),

@@ -9,6 +9,7 @@ from django.conf import settings
 from faceverify.engines import engine
 from faceverify.models import BiometricConsent, DeletionLog, FaceImage, FaceReference, FaceView, LivenessCheck
 from faceverify.policy import Policy, current_policy
+from faceverify.refusals import LivenessNotFound
 from faceverify.services import default_threshold
 
 
@@ -76,6 +77,18 @@ def transparency() -> Transparency:
         review_hours=settings.FACE_REVIEW_HOURS,
         policy=current_policy(),
     )
+
+
+def get_check_for(*, user_id: UUID, check_id: UUID) -> LivenessCheck:
+    """
+    Load a person's own check.
+
+    :raises LivenessNotFound: if there is none, or it is somebody else's
+    """
+    check = LivenessCheck.objects.filter(pk=check_id, user_id=user_id).first()
+    if check is None:
+        raise LivenessNotFound
+    return check
 
 
 def liveness_of(image: FaceImage) -> dict[str, Any]:

@@ -7,6 +7,7 @@ with ids that lead nowhere, and as people of every kind with ids that lead to so
 
 import json
 from typing import Any
+from uuid import uuid4
 
 import hypothesis
 import pytest
@@ -94,6 +95,7 @@ def world(request) -> dict[str, Any]:
         "userId": str(person.pk),
         "reference": sold.reference,
         "code": Ticket.objects.filter(booking=sold).first().code,
+        "checkId": str(uuid4()),
     }
 
 

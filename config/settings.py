@@ -66,6 +66,7 @@ INSTALLED_APPS = [
     "bookings",
     "payments",
     "waitlist",
+    "registrations",
     "config",
 ]
 MIDDLEWARE = [
@@ -204,7 +205,7 @@ SWEEP_SECONDS = env_int("SWEEP_SECONDS", 60, low=1, high=3600)
 MAX_TICKETS_PER_BOOKING = env_int("MAX_TICKETS_PER_BOOKING", 10, low=1, high=1000)
 CANCEL_UNTIL_HOURS = env_int("CANCEL_UNTIL_HOURS", 24)
 HOLDS_COMMIT_ASYNC = env_bool("HOLDS_COMMIT_ASYNC", False)
-BOOKING_GATES: list[str] = []
+BOOKING_GATES = ["registrations.gates.face_verified"]  # asked before seats of an event that has a gate are held
 SHARED_READ_MS = env_int(
     "SHARED_READ_MS", 250, high=1000
 )  # how long a crowd shares one answer of the catalogue; 0: never
@@ -232,6 +233,8 @@ FACE_LOOKS_PER_DAY = env_int("FACE_LOOKS_PER_DAY", 60, low=1, high=100_000)
 FACE_LIVENESS = env("FACE_LIVENESS", "none")  # none, pose_challenge or rekognition
 FACE_LIVENESS_SECONDS = env_int("FACE_LIVENESS_SECONDS", 180, low=10, high=180)  # AWS forgets a session after 180
 FACE_LIVENESS_THRESHOLD = env_int("FACE_LIVENESS_THRESHOLD", 80, low=1, high=100)
+FACE_CHECK_SECONDS = env_int("FACE_CHECK_SECONDS", 25, low=5, high=120)  # a worker that takes longer is taken for dead
+FACE_WAIT_SECONDS = env_int("FACE_WAIT_SECONDS", 6, high=30)
 PURGE_SECONDS = env_int("PURGE_SECONDS", 3600, low=1, high=86_400)
 AWS_REGION = env("AWS_REGION", "")
 AWS_STORAGE_BUCKET_NAME = env("AWS_STORAGE_BUCKET_NAME", "")  # set: faces lie in S3; empty: below DATA_DIR
@@ -305,6 +308,9 @@ SPECTACULAR_SETTINGS = {
         "BookingStatus": "bookings.states.Status",
         "TicketStatus": "bookings.models.Ticket.Status",
         "WaitlistStatus": "waitlist.models.WaitlistEntry.Status",
+        "RegistrationStatus": "registrations.models.Registration.Status",
+        "FaceVerificationStatus": "registrations.models.Registration.FaceStatus",
+        "BatchAction": "registrations.models.BatchRun.Action",
     },
 }
 

@@ -22,6 +22,7 @@ api = [
     path("", include("bookings.api.urls")),
     path("", include("payments.api.urls")),
     path("", include("waitlist.api.urls")),
+    path("", include("registrations.api.urls")),
 ]
 
 urlpatterns = [

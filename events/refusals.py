@@ -31,6 +31,11 @@ class FaceReasonMissing(Invalid):
     message = "Say in words attendees will read why this event needs a face check."
 
 
+class FaceCheckTooLate(Conflict):
+    code = "face_check_too_late"
+    message = "People hold or have tickets already. A face check must be announced before the first ticket is taken."
+
+
 class BadCategory(Invalid):
     code = "invalid_category"
     message = "Please check the ticket categories."

@@ -1,6 +1,5 @@
 """Holds: taking seats, asking for more time, the grace of a payment under way."""
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
@@ -10,8 +9,8 @@ from django.db import DEFAULT_DB_ALIAS, connection, transaction
 from django.db.models import F, Model
 from django.db.models.base import ModelState
 from django.db.models.functions import Greatest, Now
-from django.utils.module_loading import import_string
 
+from bookings.gates import passed_gates
 from bookings.models import Booking
 from bookings.references import new_reference
 from bookings.refusals import BY_OUTCOME, ExtensionRefused, HoldExpired, SaleNotOpen, database_refusals
@@ -21,7 +20,7 @@ from common.errors import FairseatError
 from events.models import Event, TicketCategory
 
 HOLD_SQL = "SELECT * FROM hold_seats(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
-Gate = Callable[[UUID, UUID], str | None]
+GATED = {"queue_required", "verification_required"}
 M = TypeVar("M", bound=Model)
 
 
@@ -68,20 +67,17 @@ def hold_seats(
     :raises SaleNotOpen, SaleClosed, EventCancelled, CategoryNotFound: if nothing is on sale
     :raises QueueRequired, VerificationRequired: if a gate has not let the person through
     """
-    passed = passed_gates(user_id=user_id, category_id=category_id) if source == Source.PUBLIC else ["queue"]
+    passed = [] if source == Source.PUBLIC else ["queue"]
     row = take_hold(user_id, event_id, category_id, quantity, allow_partial, source, passed)
+    if row.outcome in GATED and (let_through := passed_gates(user_id=user_id, category_id=category_id)):
+        # Only an event that has a gate pays for asking; a refusal took no lock and wrote nothing.
+        row = take_hold(user_id, event_id, category_id, quantity, allow_partial, source, passed + let_through)
     if row.outcome != "held":
         raise refusal(row, quantity)
     booking = booking_from(row, user_id=user_id, category_id=category_id, source=source)
     if booking.amount_minor == 0 or row.at_door:
         return confirm_booking(booking_id=booking.pk)
     return booking
-
-
-def passed_gates(*, user_id: UUID, category_id: UUID) -> list[str]:
-    """Ask every gate of settings.BOOKING_GATES and return the names of those that let this person through."""
-    gates: list[Gate] = [import_string(path) for path in settings.BOOKING_GATES]
-    return [name for gate in gates if (name := gate(user_id, category_id))]
 
 
 def take_hold(

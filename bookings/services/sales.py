@@ -6,9 +6,18 @@ from django.db import connection, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from bookings.gates import refuse_unverified
 from bookings.models import Booking, BookingSeat, Ticket
 from bookings.references import new_ticket_code
-from bookings.refusals import HoldExists, HoldExpired, SeatsGone, SoldOut, TicketLimit, database_refusals
+from bookings.refusals import (
+    HoldExists,
+    HoldExpired,
+    SeatsGone,
+    SoldOut,
+    TicketLimit,
+    VerificationRequired,
+    database_refusals,
+)
 from bookings.signals import booking_confirmed
 from bookings.states import Status
 from common import outbox
@@ -22,6 +31,7 @@ def confirm_booking(*, booking_id: UUID) -> Booking:
 
     :raises HoldExpired: if the hold has lapsed
     :raises IllegalTransition: if it is no hold (any more)
+    :raises VerificationRequired: if the event checks faces and the buyer was not verified
     """
     changed = Booking.objects.filter(pk=booking_id, status=Status.PENDING, expires_at__gt=Now()).update(
         status=Status.CONFIRMED, confirmed_at=Now(), expires_at=None
@@ -29,6 +39,7 @@ def confirm_booking(*, booking_id: UUID) -> Booking:
     booking = load(booking_id)
     if not changed:
         raise HoldExpired if booking.status in {Status.PENDING, Status.EXPIRED} else IllegalTransition
+    refuse_unverified(booking)
     issue_tickets(booking)
     return booking
 
@@ -44,6 +55,8 @@ def settle_paid_booking(*, booking_id: UUID) -> Booking:
     """
     try:
         return confirm_booking(booking_id=booking_id)
+    except VerificationRequired as error:
+        raise SeatsGone from error
     except HoldExpired:
         return retake(booking_id=booking_id)
     except IllegalTransition:
@@ -71,11 +84,12 @@ def retake(*, booking_id: UUID) -> Booking:
             ):
                 return confirmed_or_gone(booking_id)
             booking = load(booking_id)
+            refuse_unverified(booking)
             if booking.category.numbered:
                 take_seats_again(booking)
             issue_tickets(booking)
             return booking
-    except (SoldOut, TicketLimit, HoldExists) as error:
+    except (SoldOut, TicketLimit, HoldExists, VerificationRequired) as error:
         raise SeatsGone from error
 
 

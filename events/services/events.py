@@ -27,6 +27,7 @@ from events.refusals import (
     EventIsOver,
     EventNotFound,
     EventNotOver,
+    FaceCheckTooLate,
     FaceReasonMissing,
     ManyCategories,
 )
@@ -119,6 +120,7 @@ def update_event(
     :raises ManyCategories: if a capacity or price is given and the event has several categories
     :raises CapacityBelowTaken: if more seats than `total_tickets` are taken
     :raises BadTimes, EventInThePast, FaceReasonMissing, CurrencyIsFixed: if the event would make no sense
+    :raises FaceCheckTooLate: if faces are to be checked and tickets are taken already
     """
     if unknown := changes.keys() - FIELDS:
         raise TypeError(f"an event has no {', '.join(sorted(unknown))}")
@@ -130,6 +132,8 @@ def update_event(
     if changes.get("currency", event.currency) != event.currency:
         change_currency(event, changes["currency"])
     moved = any(name in changes and changes[name] != getattr(event, name) for name in ("starts_at", "ends_at"))
+    if changes.get("requires_face_verification") and not event.requires_face_verification:
+        refuse_late_face_check(event)
     for name, value in changes.items():
         setattr(event, name, value)
     check(event, moved=moved)
@@ -151,6 +155,17 @@ def update_event(
     if status is not None and status != event.status:
         event = change_status(event_id, status, reason)
     return event
+
+
+def refuse_late_face_check(event: Event) -> None:
+    """
+    Check that nobody took a ticket without knowing of the face check. Who holds one in this very moment can not buy it then.
+
+    :raises FaceCheckTooLate: if somebody did
+    """
+    inventories = SeatInventory.objects.filter(category__event=event)
+    if any(inventory.taken for inventory in inventories):
+        raise FaceCheckTooLate
 
 
 def own_category(event: Event, category_id: UUID) -> None:

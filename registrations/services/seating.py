@@ -1,0 +1,106 @@
+"""What being verified leads to: a ticket, a hold to pay, a place on the waitlist, or the way to the tickets."""
+
+from contextlib import suppress
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from bookings.models import Booking
+from bookings.refusals import PartlyAvailable, SoldOut
+from bookings.services import hold_seats
+from common.errors import FairseatError
+from events.models import SeatInventory, TicketCategory
+from registrations.models import Registration
+from waitlist import services as waitlist
+from waitlist.models import WaitlistEntry
+
+Reason = WaitlistEntry.Reason
+
+
+@transaction.atomic
+def take_seat(*, registration: Registration) -> Booking | None:
+    """
+    Give somebody who was just verified what their event has for them, in the caller's transaction.
+
+    Free, or collected at the door: a ticket. Paid online: a hold to pay. Sold out: the waitlist, with the time of an earlier
+    entry. Nothing when the sale is not open, a queue stands before it or there are several kinds of tickets to choose from.
+    """
+    category_id = only_category(registration.event_id)
+    if category_id is None:
+        if sold_out(registration.event_id):
+            wait(registration)
+        else:
+            stop_waiting(registration)
+        return None
+    try:
+        with transaction.atomic():
+            booking = hold_seats(
+                user_id=registration.user_id, category_id=category_id, event_id=registration.event_id, quantity=1
+            )
+    except (SoldOut, PartlyAvailable):
+        wait(registration)
+        return None
+    except FairseatError:  # not open yet, a queue before it, tickets already: `next_step` says which
+        stop_waiting(registration)
+        return None
+    waitlist.serve(user_id=registration.user_id, event_id=registration.event_id, booking_id=booking.pk)
+    return booking
+
+
+def wait(registration: Registration) -> WaitlistEntry:
+    """Put a verified person on the waitlist; who failed before and waits already keeps their time."""
+    return waitlist.join(
+        user_id=registration.user_id,
+        event_id=registration.event_id,
+        reason=Reason.TICKETS_SOLD_OUT,
+        eligible=True,
+        registration_id=registration.pk,
+    )
+
+
+def wait_unverified(registration: Registration) -> WaitlistEntry | None:
+    """
+    Note since when somebody whose face did not match has been trying; nothing is offered to them until they are verified.
+
+    Before the sale there is no list to be on: who fails early would otherwise be ahead of who passed early.
+    """
+    if not sale_has_begun(registration):
+        return None
+    return waitlist.join(
+        user_id=registration.user_id,
+        event_id=registration.event_id,
+        reason=Reason.FACE_VERIFICATION_FAILED,
+        eligible=False,
+        registration_id=registration.pk,
+    )
+
+
+def stop_waiting(registration: Registration) -> None:
+    """Take somebody off the waitlist who needs it no longer, or whom staff have refused."""
+    with suppress(waitlist.NotOnWaitlist):
+        waitlist.leave(user_id=registration.user_id, event_id=registration.event_id)
+
+
+def only_category(event_id: UUID) -> UUID | None:
+    """Return the event's one category, or None when a person must choose."""
+    categories = list(TicketCategory.objects.filter(event_id=event_id).values_list("pk", flat=True)[:2])
+    return categories[0] if len(categories) == 1 else None
+
+
+def sold_out(event_id: UUID) -> bool:
+    """Whether no category of the event has a seat for the public."""
+    inventories = SeatInventory.objects.filter(category__event_id=event_id, category__closed=False)
+    return not any(inventory.available for inventory in inventories)
+
+
+def sale_has_begun(registration: Registration) -> bool:
+    """Whether the event's sale has opened, by the database's clock."""
+    opened = Q(event__sale_starts_at__isnull=True) | Q(event__sale_starts_at__lte=Now())
+    return Registration.objects.filter(opened, pk=registration.pk).exists()
+
+
+def ticketed(*, user_id: UUID, event_id: UUID) -> bool:
+    """Whether the person has a ticket for the event."""
+    return Booking.objects.filter(user_id=user_id, event_id=event_id, status=Booking.Status.CONFIRMED).exists()

@@ -5,12 +5,15 @@ The environment is set before Django reads it. With DATABASE_URL and REDIS_URL s
 cluster of the tests' own is started under `.data/test` and stopped by the last test run that uses it.
 """
 
+import fcntl
 import os
 import socket
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -22,6 +25,7 @@ DATA_DIR = ROOT / ".data" / "test"
 XDIST_WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 INDEX = int(XDIST_WORKER.removeprefix("gw")) + 1 if XDIST_WORKER else 0
 servers = ExitStack()
+reserved: dict[int, IO[str]] = {}
 
 
 def set_environment() -> None:
@@ -30,7 +34,8 @@ def set_environment() -> None:
         servers.enter_context(embedded.in_use(DATA_DIR, durable=False))
         where = embedded.addresses(DATA_DIR)
         os.environ |= {"DATABASE_URL": where.database_url, "REDIS_URL": where.redis_url, "DATA_DIR": str(DATA_DIR)}
-        first_port = 21_000
+        # Every checkout has ports of its own, below those that the kernel gives to clients.
+        first_port = 21_000 + zlib.crc32(str(ROOT).encode()) % 25 * 400
     else:
         os.environ.setdefault("DATA_DIR", str(DATA_DIR))
         first_port = int(os.environ.setdefault("TESTS_PORT", os.environ.get("PORT", "22000")))
@@ -62,13 +67,18 @@ def set_environment() -> None:
 
 
 def free_port(first: int) -> int:
-    """Return a port that is free together with the next one (the payment sandbox's)."""
+    """Return a port that is free together with the next one (the payment sandbox's), and keep other test runs off it."""
+    locks = DATA_DIR / "ports"
+    locks.mkdir(parents=True, exist_ok=True)
     for port in range(first, first + 20, 2):
+        lock = (locks / str(port)).open("w")
         try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             with socket.create_server(("127.0.0.1", port)), socket.create_server(("127.0.0.1", port + 1)):
+                reserved[port] = servers.enter_context(lock)
                 return port
         except OSError:
-            continue
+            lock.close()
     raise RuntimeError(f"No two free ports between {first} and {first + 20}.")
 
 
@@ -236,11 +246,13 @@ def _site_at_rest(request: pytest.FixtureRequest) -> Iterator[None]:
 def let_worker_listen(listen: bool) -> None:
     """Have the running worker take tasks from the queue (emptied first of what other tests left there), or none."""
     from config.celery import app
+    from tests.waiting import eventually
 
     if listen:
         app.control.purge()
     change = app.control.add_consumer if listen else app.control.cancel_consumer
-    assert change("celery", reply=True, timeout=20, limit=1), "the site's worker does not answer"
+    # A worker that is only just starting does not hear the first call.
+    eventually(lambda: change("celery", reply=True, timeout=2, limit=1), seconds=60, what="the worker did not answer")
 
 
 def site_is_at_rest() -> bool:

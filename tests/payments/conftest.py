@@ -9,12 +9,20 @@ from typing import Any
 import pytest
 
 
-@pytest.fixture(autouse=True)
-def _own_address(settings: Any) -> None:
-    """Give these tests a sandbox address of their own: at the usual one the running site's sandbox may be listening."""
+@pytest.fixture(scope="session")
+def spare_port() -> int:
+    """A port beside those of the running site."""
+    from django.conf import settings
+
     from tests.conftest import free_port
 
-    settings.SANDBOX_PORT = free_port(settings.PORT + 2)
+    return free_port(settings.PORT + 2)
+
+
+@pytest.fixture(autouse=True)
+def _own_address(settings: Any, spare_port: int) -> None:
+    """Give these tests a sandbox address of their own: at the usual one the running site's sandbox may be listening."""
+    settings.SANDBOX_PORT = spare_port
     settings.SANDBOX_URL = settings.STRIPE_API_BASE = f"http://127.0.0.1:{settings.SANDBOX_PORT}"
 
 

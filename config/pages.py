@@ -17,6 +17,7 @@ from bookings.queries import get_current_hold, get_live_booking_for
 from common.models import SentMail
 from common.pages import busy
 from config.api import BUSY, is_api, is_transient, json_error
+from registrations.queries import Journey, find_registration, journey_of
 
 
 def site(request: HttpRequest) -> dict[str, Any]:
@@ -26,10 +27,11 @@ def site(request: HttpRequest) -> dict[str, Any]:
 
 class CurrentHoldMiddleware:
     """
-    Gives pages `request.current_hold()`, the hold that a person has right now, and `request.live_booking(event_id)`.
+    Gives pages `request.current_hold()`, the hold that a person has right now, `request.live_booking(event_id)` and
+    `request.journey(event_id)`, where they stand with an event that checks faces.
 
-    Each is looked up at most once and only when asked. The catalogue lies below bookings and may not import them, yet its
-    pages show the bar with the time left and the tickets that somebody has already.
+    Each is looked up at most once and only when asked. The catalogue lies below and may not import them, yet its pages show
+    the bar with the time left, the tickets that somebody has already and the way through the face check.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -39,6 +41,7 @@ class CurrentHoldMiddleware:
         if not is_api(request):
             request.current_hold = cache(partial(current_hold, request))  # type: ignore[attr-defined]
             request.live_booking = cache(partial(live_booking, request))  # type: ignore[attr-defined]
+            request.journey = cache(partial(journey, request))  # type: ignore[attr-defined]
         return self.get_response(request)
 
 
@@ -53,6 +56,15 @@ def live_booking(request: HttpRequest, event_id: UUID) -> Booking | None:
     user = getattr(request, "user", None)
     signed_in = user is not None and user.is_authenticated
     return get_live_booking_for(user_id=user.pk, event_id=event_id) if user is not None and signed_in else None
+
+
+def journey(request: HttpRequest, event_id: UUID) -> Journey | None:
+    """Return where the person behind a request stands with an event that checks faces, if they have begun."""
+    user = getattr(request, "user", None)
+    if user is None or not user.is_authenticated:
+        return None
+    registration = find_registration(user_id=user.pk, event_id=event_id)
+    return journey_of(registration) if registration is not None else None
 
 
 @require_safe

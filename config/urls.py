@@ -37,6 +37,8 @@ urlpatterns = [
     path("", include("bookings.urls")),
     path("", include("payments.urls")),
     path("", include("accounts.urls")),
+    path("", include("faceverify.urls")),
+    path("", include("registrations.urls")),
     path("help", pages.static_page, {"name": "help"}, name="help"),
     path("privacy", pages.static_page, {"name": "privacy"}, name="privacy"),
     path("accessibility", pages.static_page, {"name": "accessibility"}, name="accessibility"),

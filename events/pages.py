@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from datetime import datetime
 from threading import Lock
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -21,7 +22,7 @@ from events.forms import WHEN, ChoiceForm, SearchForm
 from events.models import Event
 from events.standing import Standing, standing_of
 
-LAYOUT = "1"  # part of every ETag: raise it when the pages' look changes without a change of the events
+LAYOUT = "2"  # part of every ETag: raise it when the pages' look changes without a change of the events
 KEPT_EVENTS = 1000
 KEPT_PAGES = 100
 _kept: "OrderedDict[tuple[UUID, str], Event]" = OrderedDict()
@@ -71,7 +72,9 @@ def event(request: HttpRequest, event_id: UUID) -> HttpResponse:
     (shown,) = load({event_id: version})
     standing = standing_of(shown, now=now)
     mine = request.live_booking(event_id)  # type: ignore[attr-defined]
-    etag = page_etag(request, now, [version, standing.state, mine and (mine.pk, mine.status, mine.expires_at)])
+    journey = journey_of(request, shown)
+    parts = [version, standing.state, mine and (mine.pk, mine.status, mine.expires_at), mark_of(journey)]
+    etag = page_etag(request, now, parts)
     return answer(request, etag, "events/event.html", event_context(request, standing, request.GET))
 
 
@@ -87,6 +90,7 @@ def event_context(request: HttpRequest, standing: Standing, asked: QueryDict) ->
         "event": standing.event,
         "standing": standing,
         "mine": request.live_booking(standing.event.pk),  # type: ignore[attr-defined]
+        "journey": journey_of(request, standing.event),
         "chosen": chosen.category.pk if chosen else None,
         "quantity": choice.cleaned_data.get("quantity") or min(2, standing.most, max(1, most_free)),
         "numbers": range(1, min(standing.most, max(1, most_free)) + 1),
@@ -96,6 +100,16 @@ def event_context(request: HttpRequest, standing: Standing, asked: QueryDict) ->
         "money_prefix": SYMBOLS.get(standing.event.currency, f"{standing.event.currency} "),
         "money_decimals": exponent(standing.event.currency),
     }
+
+
+def journey_of(request: HttpRequest, event: Event) -> Any:
+    """Return where the person stands with an event that checks faces; None where there is nothing to check, or no start yet."""
+    return request.journey(event.pk) if event.requires_face_verification else None  # type: ignore[attr-defined]
+
+
+def mark_of(journey: Any) -> tuple[object, ...]:
+    """Return what of a journey the page shows, for its ETag."""
+    return journey and (journey.registration.status, journey.next_step, journey.entry and journey.entry.position)
 
 
 @require_safe

@@ -35,13 +35,13 @@ class PhotoField(forms.FileField):
 class PhotosForm(forms.Form):
     """One to three photos for the profile, with consent to the text that was shown unless it is in force already."""
 
-    photo_1 = PhotoField(label="Photo of your face")
-    photo_2 = PhotoField(label="Second photo", required=False)
-    photo_3 = PhotoField(label="Third photo", required=False)
     consent = forms.BooleanField(
         label="I have read this and I agree",
         error_messages={"required": "We look at your face only if you agree. Tick the box, or ask a person instead."},
     )
+    photo_1 = PhotoField(label="Photo of your face")
+    photo_2 = PhotoField(label="Second photo", required=False)
+    photo_3 = PhotoField(label="Third photo", required=False)
     text_version = forms.CharField(widget=forms.HiddenInput, max_length=64, required=False)
 
     def __init__(self, data: Any = None, files: Any = None, *, policy: Policy, has_consent: bool) -> None:

@@ -45,7 +45,10 @@ def photo(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
         return render(request, "faces/photo.html", photo_context(request))
     form = photos_form(request)
-    problems = enrol(request, form)
+    try:
+        problems = enrol(request, form)
+    except ConsentOutdated as error:
+        return read_again(request, error)
     if problems:
         return answer(request, "faces/photo.html", photo_context(request, form), problems)
     messages.success(request, "Your profile photo is set. Event checks compare with it from now on.")
@@ -112,7 +115,11 @@ def photo_context(request: HttpRequest, form: PhotosForm | None = None) -> dict[
 
 
 def enrol(request: HttpRequest, form: PhotosForm) -> Problems | None:
-    """Write down the consent and enrol the photos of a form; return what is wrong, None when all is well."""
+    """
+    Write down the consent and enrol the photos of a form; return what is wrong, None when all is well.
+
+    :raises ConsentOutdated: if the text changed while it was read: `read_again`
+    """
     limits.check(request, scope="face")
     if not form.is_valid():
         return form_problems(form)
@@ -122,11 +129,17 @@ def enrol(request: HttpRequest, form: PhotosForm) -> Problems | None:
                 user_id=request.user.pk, policy_version=form.cleaned_data["text_version"], method="checkbox"
             )
         services.enrol(user_id=request.user.pk, photos=form.photos)
-    except ConsentOutdated as error:
-        return Problems("Please read the text again", [Problem(error.text, "consent-text")])
+    except ConsentOutdated:
+        raise
     except FairseatError as error:
         return refusal(error)
     return None
+
+
+def read_again(request: HttpRequest, error: ConsentOutdated) -> HttpResponse:
+    """Show the page anew, with the text that is in force and nothing ticked."""
+    messages.warning(request, error.text)
+    return moved(request, request.get_full_path())
 
 
 def refusal(error: FairseatError) -> Problems:

@@ -33,6 +33,9 @@ ICONS = {
     "mail": '<path d="M4 6.5h16v11H4zM4.5 7l7.5 6 7.5-6"/>',
     "copy": '<path d="M9 9h10.5v10.5H9zM5 15H4.5V4.5H15V5"/>',
     "back": '<path d="M19 12H5m6-6-6 6 6 6"/>',
+    "camera": '<path d="M4 8h3.5l1.5-2.5h6L16.5 8H20v11H4z"/><circle cx="12" cy="13.2" r="3.3"/>',
+    "eye": '<path d="M2.8 12S6 6 12 6s9.2 6 9.2 6-3.2 6-9.2 6-9.2-6-9.2-6z"/><circle cx="12" cy="12" r="2.6"/>',
+    "person": '<circle cx="12" cy="8.3" r="3.8"/><path d="M4.8 20c.6-4 3.4-6 7.2-6s6.6 2 7.2 6"/>',
     "check": '<path d="M5 12.5l4.5 4.5L19 7.5"/>',
 }  # fmt: skip
 

@@ -1,6 +1,6 @@
 // While the bank checks: asks quietly, and moves on only when there is news. Slower the longer it takes.
 
-let wait = 1500;
+let wait = Number(document.querySelector("[data-wait]").dataset.first ?? 1500);
 let asked = 0;
 
 async function look() {

@@ -1,0 +1,282 @@
+"""The way to a ticket of an event that checks faces, as pages: each shows what `next_step` says, and leads on from there."""
+
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from accounts import limits
+from common.errors import FairseatError, NotFound
+from common.pages import Problem, Problems, form_problems, members_only, page, to_login
+from events.queries import get_event
+from faceverify import services as faces
+from faceverify.forms import SelfieForm
+from faceverify.pages import SEEN, answer, enrol, moved, photo_context, photos_form, read_again
+from faceverify.queries import transparency
+from faceverify.refusals import AGAIN, ConsentOutdated, ConsentRequired, ProfilePhotoMissing
+from registrations import queries, services
+from registrations.models import Registration, VerificationAttempt
+from registrations.queries import Journey
+from registrations.refusals import (
+    AlreadyRegistered,
+    AlreadyVerified,
+    AttemptsExceeded,
+    FaceCheckNotNeeded,
+    RegistrationClosed,
+    TicketAlreadyIssued,
+)
+
+PER_PAGE = 20
+FACE_STEPS = {"UPLOAD_PHOTO", "VERIFY_FACE", "RETRY_VERIFICATION"}
+TROUBLE = {  # why a try was given back, where it is not about the picture
+    "engine_unavailable": "The face check did not answer.",
+    "engine_misconfigured": "The face check did not answer.",
+    "check_interrupted": "The face check was interrupted.",
+    "image_not_found": "Your photo had waited too long.",
+    "profile_photo_missing": "Your profile photo was deleted meanwhile.",
+}
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@page
+def register(request: HttpRequest, event_id: UUID) -> HttpResponse:
+    """Begin the journey for an event, or go on with it; who is not logged in does that first."""
+    back = reverse("event", args=[event_id]) + "#tickets"
+    if not request.user.is_authenticated:
+        return to_login(request, back)
+    if request.method != "POST":
+        return redirect(back)
+    limits.check(request, scope="booking")
+    event = get_event(event_id=event_id, viewer_id=request.user.pk)
+    if not event.requires_face_verification:
+        return redirect(back)
+    try:
+        registration = services.create_registration(user_id=request.user.pk, event_id=event.pk)
+    except AlreadyRegistered as error:
+        return redirect("registration", error.extra["registration_id"])
+    except NotFound:
+        raise
+    except FairseatError as error:
+        messages.warning(request, error.text)
+        return redirect(back)
+    return redirect("registration", registration.pk)
+
+
+@require_safe
+@members_only
+def registration_list(request: HttpRequest) -> HttpResponse:
+    """Every face check of the person, newest first."""
+    pages = Paginator(queries.list_registrations_for(user_id=request.user.pk), PER_PAGE)
+    shown = pages.get_page(request.GET.get("page"))
+    journeys = queries.journeys_of(list(shown.object_list))
+    return render(request, "registrations/list.html", {"journeys": journeys, "pages": shown, "section": "profile"})
+
+
+@require_safe
+@members_only
+def registration(request: HttpRequest, registration_id: UUID) -> HttpResponse:
+    """Where a journey stands and what comes next; a step before the camera has its own page."""
+    journey = own_journey(request, registration_id)
+    if is_being_checked(journey):
+        return redirect("registration-checking", journey.registration.pk)
+    if journey.next_step in FACE_STEPS:
+        return redirect("registration-face", journey.registration.pk)
+    return render(request, "registrations/registration.html", journey_context(journey))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@members_only
+def profile_photo(request: HttpRequest, registration_id: UUID) -> HttpResponse:
+    """The first half of the face step: consent and a profile photo."""
+    journey = own_journey(request, registration_id)
+    if journey.has_reference or not may_be_checked(journey):
+        return moved(request, onward(journey))
+    if request.method != "POST":
+        return render(request, "registrations/photo.html", photo_context(request) | journey_context(journey))
+    form = photos_form(request)
+    try:
+        problems = enrol(request, form)
+    except ConsentOutdated as error:
+        return read_again(request, error)
+    if problems:
+        context = photo_context(request, form) | journey_context(journey)
+        return answer(request, "registrations/photo.html", context, problems)
+    messages.success(request, "Your profile photo is saved. Now one more photo, and we compare the two.")
+    return moved(request, reverse("registration-face", args=[registration_id]))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@members_only
+def face(request: HttpRequest, registration_id: UUID) -> HttpResponse:
+    """The second half: one photo, which a worker compares with the profile photo."""
+    journey = own_journey(request, registration_id)
+    if is_being_checked(journey) or not may_be_checked(journey) or not journey.attempts_left:
+        return moved(request, onward(journey))
+    if not journey.has_reference:
+        return moved(request, reverse("registration-photo", args=[registration_id]))
+    if request.method != "POST":
+        return render(request, "registrations/face.html", face_context(journey, SelfieForm()))
+    form = SelfieForm(request.POST, request.FILES)
+    try:
+        problems = send_selfie(request, journey.registration, form)
+    except (AlreadyVerified, AttemptsExceeded, FaceCheckNotNeeded, RegistrationClosed, TicketAlreadyIssued):
+        return moved(request, reverse("registration", args=[registration_id]))
+    except (ConsentRequired, ProfilePhotoMissing):
+        return moved(request, reverse("registration-photo", args=[registration_id]))
+    if problems:
+        return answer(request, "registrations/face.html", face_context(journey, form), problems)
+    return moved(request, reverse("registration-checking", args=[registration_id]))
+
+
+@require_safe
+@members_only
+def checking(request: HttpRequest, registration_id: UUID) -> HttpResponse:
+    """The moment in which the worker compares; it looks again by itself, and moves on when there is news."""
+    journey = own_journey(request, registration_id)
+    if is_being_checked(journey):
+        return render(request, "registrations/checking.html", journey_context(journey))
+    if journey.next_step in {"PAY", "TICKET_ISSUED"} and journey.booking is not None:
+        messages.success(request, "It’s you. Your face check is done.")
+        done = "booking-done" if journey.ticket_issued else "booking-tickets"
+        return redirect(done, journey.booking.pk)
+    return redirect("registration", registration_id)
+
+
+@require_POST
+@members_only
+def ask_a_person(request: HttpRequest, registration_id: UUID) -> HttpResponse:
+    """The way of equal rank: staff check an ID."""
+    limits.check(request, scope="booking")
+    journey = own_journey(request, registration_id)
+    try:
+        services.ask_a_person(registration=journey.registration)
+    except (AlreadyVerified, FaceCheckNotNeeded, RegistrationClosed):
+        return redirect("registration", registration_id)
+    except NotFound:
+        raise
+    except FairseatError as error:
+        messages.warning(request, error.text)
+    return redirect("registration", registration_id)
+
+
+# -- Pieces -----------------------------------------------------------------------------------------------------------
+
+
+def own_journey(request: HttpRequest, registration_id: UUID) -> Journey:
+    """Load the person's own registration with what decides its next step; other people's are not there."""
+    found = queries.get_own_registration(user_id=request.user.pk, registration_id=registration_id)
+    return queries.journey_of(found)
+
+
+def is_being_checked(journey: Journey) -> bool:
+    """Whether a worker compares a picture right now."""
+    status = journey.registration.face_verification_status
+    return status == Registration.FaceStatus.PROCESSING and journey.next_step in FACE_STEPS | {"WAIT_FOR_REVIEW"}
+
+
+def may_be_checked(journey: Journey) -> bool:
+    """Whether a picture of the face could still lead on, also for somebody who asked a person meanwhile."""
+    return journey.next_step in FACE_STEPS | {"WAIT_FOR_REVIEW"}
+
+
+def onward(journey: Journey) -> str:
+    """Return the page for where a journey stands."""
+    return reverse("registration", args=[journey.registration.pk])
+
+
+def send_selfie(request: HttpRequest, registration: Registration, form: SelfieForm) -> Problems | None:
+    """
+    Store the picture of a form and have it compared; return what is wrong with it, None when it is under way.
+
+    :raises FairseatError: what `verify_face` refuses for another reason than the picture
+    """
+    limits.check(request, scope="face")
+    if not form.is_valid():
+        return form_problems(form)
+    try:
+        image = faces.store_probe(user_id=registration.user_id, content=form.cleaned_data["photo"])
+    except (ConsentRequired, ProfilePhotoMissing):
+        raise
+    except FairseatError as error:
+        return returned(error.code, error.text)
+    try:
+        services.verify_face(registration=registration, image_key=str(image.pk))
+    except FairseatError as error:
+        faces.discard_image(image_id=image.pk, why="unused")
+        if error.code in {"same_photo", "image_not_found"}:
+            return returned(error.code, error.text)
+        raise
+    return None
+
+
+def journey_context(journey: Journey) -> dict[str, Any]:
+    """Return what every page of the journey shows."""
+    return {
+        "journey": journey,
+        "registration": journey.registration,
+        "event": journey.registration.event,
+        "hold": journey.booking if journey.next_step == "PAY" else None,
+        "most": most_tries(),
+        "contact": settings.DEFAULT_FROM_EMAIL,
+        "now": timezone.now(),
+        "section": "",
+    }
+
+
+def face_context(journey: Journey, form: SelfieForm) -> dict[str, Any]:
+    """Return what the page with the camera shows: which try it is, and what became of the last one."""
+    used = journey.registration.verification_attempts
+    tries = ["used" if number <= used else "now" if number == used + 1 else "" for number in range(1, most_tries() + 1)]
+    return journey_context(journey) | {
+        "form": form,
+        "facts": transparency(),
+        "megabytes": settings.FACE_MAX_BYTES // 1_048_576,
+        "number": used + 1,
+        "tries": tries,
+        "problems": last_problems(journey),
+        "renew": last_code(journey) == "profile_photo_outdated",
+    }
+
+
+def most_tries() -> int:
+    """Return how many tries there are."""
+    return int(settings.MAX_VERIFICATION_ATTEMPTS)
+
+
+def last_attempt(journey: Journey) -> VerificationAttempt | None:
+    """Return the newest decided try since staff last allowed new ones."""
+    attempts = journey.registration.attempts.filter(epoch=journey.registration.attempts_epoch)
+    return attempts.exclude(status=VerificationAttempt.Status.RESERVED).order_by("reserved_at", "id").last()
+
+
+def last_code(journey: Journey) -> str:
+    """Return why the newest try was given back, "" if it was not."""
+    attempt = last_attempt(journey)
+    return attempt.failure_code if attempt is not None else ""
+
+
+def last_problems(journey: Journey) -> Problems | None:
+    """Return in words what became of the newest try."""
+    attempt = last_attempt(journey)
+    if attempt is None:
+        return None
+    used, most = journey.registration.verification_attempts, most_tries()
+    if attempt.status == VerificationAttempt.Status.MISMATCH:
+        words = f"This photo doesn’t match well enough (try {used} of {most}). Take off hats or glasses, face a window."
+        return Problems("Not a match yet", [Problem(words)])
+    return returned(attempt.failure_code)
+
+
+def returned(code: str, text: str = "") -> Problems:
+    """Say why a picture used up no try: what we saw in it, or what went wrong on our side."""
+    if code in TROUBLE:
+        return Problems("We could not compare", [Problem(f"{TROUBLE[code]} {AGAIN} Please try again.")])
+    words = SEEN.get(code) or text.removesuffix(AGAIN).strip() or "This picture will not do. Take another one."
+    return Problems("Please take another photo", [Problem(f"{words} {AGAIN}")])

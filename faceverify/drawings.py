@@ -1,8 +1,9 @@
 """
 Faces drawn by us, for tests, demo data and `face_doctor`: nobody's biometrics, and yet they pass the real engine.
 
-A person is a number; the same number always draws the same face. PEOPLE are those whose every photo passes the quality gate. Any two of
-them may look alike to the engine (it was made for photographs); pairs it can tell apart in every variant are in DIFFERENT.
+A person is a number; the same number always draws the same face. PEOPLE are those whose every photo passes the quality gate.
+Any two of them may look alike to the engine, which was made for photographs; pairs it tells apart in every variant are in
+DIFFERENT.
 """
 
 import random
@@ -15,7 +16,38 @@ from PIL import Image, ImageDraw, ImageFilter
 
 Colour = tuple[int, int, int]
 
-PEOPLE = (0, 1, 2, 3, 4, 5, 8, 9, 10, 11, 12, 14, 15, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 31, 32, 36, 38, 39)
+PEOPLE = (
+    0,
+    1,
+    2,
+    3,
+    4,
+    5,
+    8,
+    9,
+    10,
+    11,
+    12,
+    14,
+    18,
+    19,
+    20,
+    21,
+    22,
+    23,
+    24,
+    25,
+    26,
+    27,
+    28,
+    29,
+    31,
+    32,
+    33,
+    36,
+    38,
+    39,
+)
 DIFFERENT = ((5, 9), (5, 31), (2, 26), (2, 10))
 SCALE = 2  # drawn twice as large and shrunk, for soft edges
 SKINS: list[Colour] = [(224, 172, 140), (198, 134, 96), (141, 85, 56), (241, 194, 165), (110, 68, 45)]
@@ -130,12 +162,16 @@ def draw(
     *,
     smile: bool = False,
     light: float = 1.0,
+    side_light: float = 0.0,
     shift: tuple[int, int] = (0, 0),
     turn: float = 0.0,
     tilt: float = 0.0,
     size: tuple[int, int] = (480, 600),
 ) -> Image.Image:
-    """Draw a person: smiling, in other light, moved, with the head turned to their own left (positive) or tilted by degrees."""
+    """
+    Draw a person: smiling, in other light or light from one side (-1 to 1), moved, with the head turned to their own left
+    (positive) or tilted by degrees.
+    """
     looks = features_of(person)
     width, height = size[0] * SCALE, size[1] * SCALE
     middle = (width * 0.5 + shift[0] * SCALE, height * 0.45 + shift[1] * SCALE)
@@ -152,7 +188,8 @@ def draw(
         canvas = draw_beard(canvas, looks)
     image = canvas.image.filter(ImageFilter.GaussianBlur(0.8 * SCALE)).resize(size, Image.Resampling.LANCZOS)
     noise = np.random.default_rng(person * 10 + int(smile)).normal(0, 2.5, (size[1], size[0], 3))
-    lit = np.clip(np.asarray(image, dtype=np.float32) * light + noise, 0, 255).astype(np.uint8)
+    ramp = light * np.linspace(1 - side_light, 1 + side_light, size[0])[None, :, None]
+    lit = np.clip(np.asarray(image, dtype=np.float32) * ramp + noise, 0, 255).astype(np.uint8)
     return Image.fromarray(lit).rotate(tilt, resample=Image.Resampling.BILINEAR, fillcolor=GREY)
 
 
@@ -263,11 +300,11 @@ def as_jpeg(image: Image.Image, *, quality: int = 92, exif: Image.Exif | None = 
 
 
 def photo(person: int, variant: int = 0) -> bytes:
-    """Return a JPEG of a person; each variant (0, 1, 2) is another photo of them: expression, light, place, tilt."""
+    """Return a JPEG of a person; each variant (0, 1, 2) is another photo of them: expression, light, place, turn, tilt."""
     shots = (
         {},
-        {"smile": True, "light": 0.9, "shift": (14, 8), "tilt": 4.0},
-        {"light": 1.08, "shift": (-10, 5), "tilt": -5.0},
+        {"smile": True, "light": 0.95, "side_light": 0.35, "shift": (14, 8), "turn": -0.08, "tilt": 4.0},
+        {"light": 1.05, "side_light": -0.35, "shift": (-10, 5), "turn": 0.08, "tilt": -5.0},
     )
     return as_jpeg(draw(person, **shots[variant]))  # type: ignore[arg-type]
 

@@ -3,6 +3,7 @@
 from functools import cache
 
 from django.conf import settings
+from django.utils.module_loading import import_string
 
 from faceverify.engines.base import (
     Analysis,
@@ -15,8 +16,6 @@ from faceverify.engines.base import (
     Pose,
     Template,
 )
-from faceverify.engines.local import LocalEngine
-from faceverify.engines.rekognition import RekognitionEngine
 
 __all__ = [
     "ENGINES",
@@ -32,8 +31,10 @@ __all__ = [
     "engine",
 ]
 
-ENGINES: dict[str, type[LocalEngine] | type[RekognitionEngine]] = {
-    kind.name: kind for kind in (LocalEngine, RekognitionEngine)
+# Imported when used: boto3 alone is 30 MB in every process that imports it.
+ENGINES = {
+    "local": "faceverify.engines.local.LocalEngine",
+    "rekognition": "faceverify.engines.rekognition.RekognitionEngine",
 }
 
 
@@ -45,4 +46,5 @@ def engine() -> Engine:
 @cache
 def engine_named(name: str) -> Engine:
     """Return one engine; it keeps nothing of what it is given."""
-    return ENGINES[name]()
+    made: Engine = import_string(ENGINES[name])()
+    return made

@@ -178,7 +178,7 @@ class Engine(Protocol):
         """
 
 
-def crop_face(image: NormalisedImage, box: Box, *, margin: float = 0.5, max_side: int = 400) -> bytes:
+def crop_face(image: NormalisedImage, box: Box, *, margin: float = 0.8, max_side: int = 400) -> bytes:
     """Return a JPEG of the face with some room around it, at most `max_side` pixels."""
     left = (box.left - margin * box.width / 2) * image.width
     top = (box.top - margin * box.height / 2) * image.height

@@ -114,7 +114,10 @@ breaker = Breaker(limit=5, seconds=30)
 @lru_cache(maxsize=2)
 def client_for(region: str, endpoint: str) -> Any:
     """Return the SDK's client; credentials come from where boto3 looks for them."""
-    return boto3.client("rekognition", region_name=region, endpoint_url=endpoint or None, config=CONFIG)
+    session = (
+        boto3.session.Session()
+    )  # not the default one, which is shared by threads and never looks for credentials again
+    return session.client("rekognition", region_name=region, endpoint_url=endpoint or None, config=CONFIG)
 
 
 @contextmanager

@@ -43,7 +43,7 @@ log = structlog.get_logger(__name__)
 
 DAY = 86_400
 MINUTE = 60
-COPY_BITS = 0.02  # an earlier selfie saved again; two selfies taken one after the other differ by more
+COPY_BITS = 0.05  # an earlier selfie saved again; a new selfie differs by more, and if not, another one costs nothing
 
 
 @dataclass(frozen=True)

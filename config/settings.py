@@ -187,6 +187,7 @@ LOGIN_TRIES_PER_ACCOUNT = env_int("LOGIN_TRIES_PER_ACCOUNT", 100, low=1, high=10
 LOGIN_WINDOW_SECONDS = env_int("LOGIN_WINDOW_SECONDS", 900, low=10, high=86_400)
 ERASURE_STEPS = [  # called before a person is erased, see accounts.services.profiles
     "bookings.erasure.release_bookings",
+    "registrations.erasure.anonymise_registrations",
     "waitlist.erasure.forget_entries",
     "faceverify.services.erase_faces",
 ]

@@ -1,5 +1,6 @@
 """The way to a ticket of an event that checks faces, as pages: each shows what `next_step` says, and leads on from there."""
 
+import json
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +23,7 @@ from faceverify.pages import SEEN, answer, enrol, moved, photo_context, photos_f
 from faceverify.queries import transparency
 from faceverify.refusals import AGAIN, ConsentOutdated, ConsentRequired, ProfilePhotoMissing
 from registrations import queries, services
+from registrations.export import ENCODER, export_person
 from registrations.models import Registration, VerificationAttempt
 from registrations.queries import Journey
 from registrations.refusals import (
@@ -143,7 +145,7 @@ def checking(request: HttpRequest, registration_id: UUID) -> HttpResponse:
     if is_being_checked(journey):
         return render(request, "registrations/checking.html", journey_context(journey))
     if journey.next_step in {"PAY", "TICKET_ISSUED"} and journey.booking is not None:
-        messages.success(request, "It’s you. Your face check is done.")
+        say_once(request, "It’s you. Your face check is done.")
         done = "booking-done" if journey.ticket_issued else "booking-tickets"
         return redirect(done, journey.booking.pk)
     return redirect("registration", registration_id)
@@ -166,6 +168,16 @@ def ask_a_person(request: HttpRequest, registration_id: UUID) -> HttpResponse:
     return redirect("registration", registration_id)
 
 
+@require_safe
+@members_only
+def my_data(request: HttpRequest) -> HttpResponse:
+    """Everything we hold about the person, as a file."""
+    limits.check(request, scope="booking")
+    held = json.dumps(export_person(user_id=request.user.pk), cls=ENCODER, indent=2, ensure_ascii=False)
+    headers = {"Content-Disposition": 'attachment; filename="my-fairseat-data.json"'}
+    return HttpResponse(held, content_type="application/json; charset=utf-8", headers=headers)
+
+
 # -- Pieces -----------------------------------------------------------------------------------------------------------
 
 
@@ -173,6 +185,14 @@ def own_journey(request: HttpRequest, registration_id: UUID) -> Journey:
     """Load the person's own registration with what decides its next step; other people's are not there."""
     found = queries.get_own_registration(user_id=request.user.pk, registration_id=registration_id)
     return queries.journey_of(found)
+
+
+def say_once(request: HttpRequest, words: str) -> None:
+    """Leave a message for the next page, unless it waits there already: the page that looks again asks before it moves on."""
+    waiting = messages.get_messages(request)
+    if words not in [str(message) for message in waiting]:
+        messages.success(request, words)
+    waiting.used = False
 
 
 def is_being_checked(journey: Journey) -> bool:

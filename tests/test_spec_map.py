@@ -14,6 +14,7 @@ from bookings.api import urls as bookings
 from config import pages
 from events.api import urls as events
 from payments.api import urls as payments
+from registrations.api import urls as registrations
 from waitlist.api import urls as waitlist
 
 TESTS = Path(__file__).resolve().parent
@@ -88,7 +89,7 @@ def test_what_is_said_not_to_be_built_is_not_there():
     assert there == []
 
 
-@pytest.mark.parametrize("urls", [accounts, bookings, events, payments, waitlist], ids=lambda urls: urls.__name__)
+@pytest.mark.parametrize("urls", [accounts, bookings, events, payments, registrations, waitlist], ids=lambda urls: urls.__name__)
 def test_every_address_of_ours_is_on_the_map(urls):
     named = {re.sub(r"\{\w+\}", "{}", address).removeprefix("/api/v1/") for _, address in ADDRESS.findall(MAP)}
     ours = {re.sub(r"<\w+:\w+>", "{}", str(pattern.pattern)) for pattern in urls.urlpatterns}

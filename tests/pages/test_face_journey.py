@@ -397,3 +397,35 @@ def test_an_event_without_face_checks_keeps_its_three_steps(mine: Client, ana: U
 
     assert "face check" not in html.partition('<footer class="end">')[0].lower()
     assert mine.post(f"/events/{concert.pk}/register")["Location"] == f"/events/{concert.pk}#tickets"
+
+
+def test_everything_about_oneself_can_be_downloaded(mine: Client, ana: User, show: Event, user_factory: type) -> None:
+    other = user_factory(email="other@example.test")
+    begin(other, show)
+    enrolled(ana, ME)
+    registration = begin(ana, show)
+    miss(mine, registration)
+
+    answer = mine.get("/profile/data")
+
+    held = answer.json()
+    assert answer["Content-Disposition"] == 'attachment; filename="my-fairseat-data.json"'
+    assert answer["Cache-Control"] == "private, no-store"
+    assert (held["profile"]["email"], len(held["registrations"])) == ("ana@example.test", 1)
+    assert held["registrations"][0]["attempts"][0]["status"] == "mismatch"
+    assert len(held["faces"]["consents"]) == 1
+    assert b"other@example.test" not in answer.content
+    assert 'href="/profile/data"' in mine.get("/profile").content.decode()
+
+
+def test_the_good_news_is_said_once_however_often_the_page_looks(mine: Client, ana: User, show: Event) -> None:
+    enrolled(ana, ME)
+    registration = begin(ana, show)
+    send(mine, registration, drawings.photo(ME, 1))
+    compare()
+
+    mine.get(f"/registrations/{registration.pk}/checking")
+    html = mine.get(f"/registrations/{registration.pk}/checking", follow=True).content.decode()
+
+    assert html.count("It’s you. Your face check is done.") == 1
+    assert "Your face check is done." not in page_of(mine, registration)

@@ -1,5 +1,6 @@
 """Reads of faces that show none: facts for the transparency page, a person's own records, how a check was passed."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -100,22 +101,27 @@ def liveness_of(image: FaceImage) -> dict[str, Any]:
 def records_of(user_id: UUID) -> dict[str, list[dict[str, Any]]]:
     """Return everything that is on record about a person's faces, for themselves; no face, no vector, no name of staff."""
     return {
-        "consents": list(
+        "consents": plain(
             BiometricConsent.objects.filter(user_id=user_id).values(
                 "policy_version", "text_sha256", "language", "purpose", "method", "given_at", "withdrawn_at"
             )
         ),
-        "references": list(
+        "references": plain(
             FaceReference.objects.filter(user_id=user_id).values(
                 "engine", "model_version", "photos", "created_at", "replaced_at", "delete_after", "forgotten_at"
             )
         ),
-        "images": list(
+        "images": plain(
             FaceImage.objects.filter(owner_id=user_id).values("purpose", "created_at", "consumed_at", "deleted_at")
         ),
-        "liveness_checks": list(
+        "liveness_checks": plain(
             LivenessCheck.objects.filter(user_id=user_id).values("method", "created_at", "passed", "reason")
         ),
-        "looks_by_staff": list(FaceView.objects.filter(subject_id=user_id).values("kind", "at", "reason")),
-        "deletions": list(DeletionLog.objects.filter(user_id=user_id).values("what", "at", "why")),
+        "looks_by_staff": plain(FaceView.objects.filter(subject_id=user_id).values("kind", "at", "reason")),
+        "deletions": plain(DeletionLog.objects.filter(user_id=user_id).values("what", "at", "why")),
     }
+
+
+def plain(rows: Iterable[Any]) -> list[dict[str, Any]]:
+    """Return rows of `values()` as plain dictionaries."""
+    return [dict(row) for row in rows]

@@ -25,6 +25,7 @@ from faceverify.intake import normalise
 from faceverify.models import FaceImage, FaceReference
 from faceverify.refusals import (
     ConsentRequired,
+    EngineTrouble,
     ImageInvalid,
     ImageNotFound,
     ImageTooLarge,
@@ -184,7 +185,12 @@ def compare(*, reference: FaceReference, image: FaceImage) -> Comparison:
     picture = load(image)
     refuse_used_pixels(image.owner_id, picture.pixels_sha256, besides=image)
     in_use = engine()
-    match = in_use.compare(template, picture)
+    try:
+        match = in_use.compare(template, picture)
+    except EngineTrouble:
+        # Nothing was compared: the same picture may come again.
+        FaceImage.objects.filter(pk=image.pk).update(pixels_sha256="")
+        raise
     if match.same_photo or is_copy(image, match.analysis.fingerprint):
         raise SamePhoto
     FaceImage.objects.filter(pk=image.pk, deleted_at=None).update(fingerprint=match.analysis.fingerprint)
@@ -220,7 +226,9 @@ def refuse_used_pixels(user_id: UUID, pixels_sha256: str, *, besides: FaceImage 
     if not pixels_sha256:
         return
     used = FaceImage.objects.filter(owner_id=user_id, pixels_sha256=pixels_sha256, consumed_at__isnull=False)
-    if used.exclude(pk=besides.pk if besides else None).exists():
+    if besides is not None:
+        used = used.exclude(pk=besides.pk)
+    if used.exists():
         raise SamePhoto
 
 

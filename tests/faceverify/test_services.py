@@ -23,6 +23,7 @@ from faceverify.refusals import (
     ConsentOutdated,
     ConsentRequired,
     EngineMisconfigured,
+    EngineUnavailable,
     FaceChanged,
     FaceNone,
     ImageNotFound,
@@ -464,6 +465,22 @@ def test_an_earlier_selfie_is_no_new_one(ana):
     with pytest.raises(SamePhoto):
         compare(reference=reference, image=claimed(ana, drawings.as_jpeg(opened(photo(12, 1)), quality=80)))
     assert compare(reference=reference, image=claimed(ana, photo(12, 2))).passes()
+
+
+def test_picture_that_an_outage_kept_from_being_compared_may_come_again(ana, monkeypatch):
+    reference = enrolled(ana)
+    image = claimed(ana, photo(ANA, 1))
+
+    def away(self, template, picture):
+        raise EngineUnavailable(retry_after=15)
+
+    with monkeypatch.context() as outage:
+        outage.setattr(type(ENGINE), "compare", away)
+        with pytest.raises(EngineUnavailable):
+            compare(reference=reference, image=image)
+    discard_image(image_id=image.pk)
+
+    assert compare(reference=reference, image=claimed(ana, photo(ANA, 1))).passes()
 
 
 def test_two_uploads_of_one_picture_are_used_once(ana):

@@ -29,6 +29,7 @@ from accounts.authentication import issue_access_token
 from bookings.models import Ticket
 from bookings.services import confirm_booking, hold_seats
 from config.schema import served
+from registrations.services import create_registration
 from tests.factories import EventFactory, OrganiserFactory, StaffFactory, TicketCategoryFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
@@ -96,6 +97,7 @@ def world(request) -> dict[str, Any]:
         "reference": sold.reference,
         "code": Ticket.objects.filter(booking=sold).first().code,
         "checkId": str(uuid4()),
+        "registrationId": str(create_registration(user_id=person.pk, event_id=event.pk).pk),
     }
 
 

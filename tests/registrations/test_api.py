@@ -23,7 +23,6 @@ from tests.registrations.scenes import (
     face_category,
     face_event,
     registered,
-    reserve,
     selfie,
 )
 
@@ -269,22 +268,6 @@ def test_attempts_exceeded(api):
         refused(answer, 429, AttemptsExceeded.message, "attempts_exceeded")
         assert "Maximum verification attempts exceeded" in answer.body["message"]
         assert int(client.last.headers["Retry-After"]) > 0
-
-
-def test_service_that_is_away_says_so_and_burns_no_try(api, settings):
-    settings.FACE_WAIT_SECONDS = 0
-    person = enrolled()
-    client = api.as_user(person)
-    registration = registered(person, face_category().event)
-    attempt = reserve(registration)
-    VerificationAttempt.objects.filter(pk=attempt.pk).update(
-        status="returned", failure_code="engine_unavailable", decided_at="2026-01-01T00:00:00Z"
-    )
-    from registrations.api.answers import RETURNED
-
-    assert RETURNED["engine_unavailable"].status == 503
-    assert RETURNED["engine_unavailable"].message == "Face verification service error"
-    assert client.get(f"{BASE}/{registration.pk}/status").status == 200
 
 
 def test_event_that_does_not_exist_is_a_draft_or_is_over(api):

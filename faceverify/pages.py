@@ -1,5 +1,6 @@
 """The profile photo and what is done with faces, as pages. The layer above builds its face step from the same pieces."""
 
+from email.utils import parseaddr
 from typing import Any
 
 from django.conf import settings
@@ -80,7 +81,11 @@ def withdraw(request: HttpRequest) -> HttpResponse:
 def transparency(request: HttpRequest) -> HttpResponse:
     """What this shop does with faces: engine, threshold, measured errors, retention, processor, contact."""
     facts = queries.transparency()
-    context = {"facts": facts, "paragraphs": facts.policy.text.split("\n\n"), "contact": settings.DEFAULT_FROM_EMAIL}
+    context = {
+        "facts": facts,
+        "paragraphs": facts.policy.text.split("\n\n"),
+        "contact": parseaddr(settings.DEFAULT_FROM_EMAIL)[1],
+    }
     response = render(request, "faces/transparency.html", context)
     response.headers["Cache-Control"] = "private, no-cache"
     return response

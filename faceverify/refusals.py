@@ -31,6 +31,12 @@ class ImageTooLarge(FairseatError):
     message = "That picture is too large."
 
 
+class NotAnUpload(FairseatError):
+    status = 415
+    code = "unsupported_media_type"
+    message = "Send the picture as multipart form data: `Content-Type: multipart/form-data`."
+
+
 class ImageNotFound(NotFound):
     code = "image_not_found"
     message = "There is no such picture, it was used already, or its time is over. Upload it again."

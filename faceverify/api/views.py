@@ -4,7 +4,9 @@ from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework.exceptions import UnsupportedMediaType
 from rest_framework.request import Request
+from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from common.api import Answer, parse_id, read
@@ -14,13 +16,23 @@ from faceverify.api import serializers as wire
 from faceverify.models import LivenessCheck
 from faceverify.policy import current_policy
 from faceverify.queries import get_check_for
+from faceverify.refusals import NotAnUpload
 
 UNPROCESSABLE = OpenApiResponse(OpenApiTypes.OBJECT, "The picture is one we have seen before, or not of one person.")
 
 
-class ProfilePhotoView(APIView):
-    parser_classes = [parsers.UploadParser]
+class UploadView(APIView):
+    """A door that takes pictures, and says so to whoever sends something else."""
 
+    parser_classes: list[Any] = [parsers.UploadParser]
+
+    def handle_exception(self, exc: Exception) -> Response:
+        if isinstance(exc, UnsupportedMediaType):
+            exc = NotAnUpload()
+        return super().handle_exception(exc)
+
+
+class ProfilePhotoView(UploadView):
     @property
     def throttle_scope(self) -> str | None:
         return "face" if self.request.method == "PUT" else None
@@ -63,8 +75,7 @@ class ProfilePhotoView(APIView):
         return Answer(profile_photo(request), message="Everything we had of your face is deleted. Your tickets stay.")
 
 
-class FaceImagesView(APIView):
-    parser_classes = [parsers.UploadParser]
+class FaceImagesView(UploadView):
     throttle_scope = "face"
 
     @extend_schema(
@@ -109,7 +120,7 @@ class LivenessChecksView(APIView):
         return Answer(wire.render_check(services.start_liveness(user_id=request.user.person.pk)), status=201)
 
 
-class LivenessCheckView(APIView):
+class LivenessCheckView(UploadView):
     parser_classes = [parsers.FramesParser]
     throttle_scope = "face"
 

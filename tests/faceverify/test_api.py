@@ -114,7 +114,10 @@ def test_upload_needs_consent_and_a_person(api, ana):
 
 
 def test_json_is_no_upload(api, ana):
-    assert api.as_user(ana).post(IMAGES, {"image": "x"}).status == 415
+    status, body = api.as_user(ana).post(IMAGES, {"image": "x"})
+
+    assert (status, body["code"]) == (415, "unsupported_media_type")
+    assert "multipart/form-data" in body["message"]
 
 
 def test_uploads_are_limited(api, ana, settings):

@@ -139,6 +139,17 @@ def test_presigned_upload_names_one_key_a_size_and_an_end(bucket, ana, settings)
     assert {"key": f"faces/incoming/{image.pk}"} in policy["conditions"]
 
 
+def test_client_uploads_directly_with_what_the_api_gives(bucket, ana, api):
+    agree(ana)
+
+    status, body = api.as_user(ana).post("/api/v1/face-images/presign")
+    upload(body["data"], photo(ANA, 1))
+
+    assert status == 201
+    assert set(body["data"]) == {"faceImageKey", "expiresAt", "url", "fields"}
+    assert claim_probe(user_id=ana.pk, image_key=body["data"]["faceImageKey"]).owner == ana
+
+
 def test_withdrawing_empties_the_bucket_of_every_version(bucket, ana):
     enrolled(ana)
     image = store_probe(user_id=ana.pk, content=photo(ANA, 1))

@@ -79,6 +79,7 @@ def static_page(request: HttpRequest, name: str) -> HttpResponse:
         "session_days": settings.SESSION_COOKIE_AGE // 86_400,
         "most": settings.MAX_TICKETS_PER_BOOKING,
         "contact": settings.DEFAULT_FROM_EMAIL,
+        "face_tries": settings.MAX_VERIFICATION_ATTEMPTS,
     }
     response = render(request, f"site/{name}.html", context)
     response.headers["Cache-Control"] = "private, no-cache"

@@ -369,6 +369,7 @@ SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1_048_576
+FILE_UPLOAD_MAX_MEMORY_SIZE = FACE_MAX_BYTES + 65_536  # a form with one picture of a face is not spooled to a disk
 STRIPE_ORIGINS = [] if PAYMENTS_SANDBOX else ["https://js.stripe.com", "https://*.stripe.com"]
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {

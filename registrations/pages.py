@@ -1,6 +1,7 @@
 """The way to a ticket of an event that checks faces, as pages: each shows what `next_step` says, and leads on from there."""
 
 import json
+from email.utils import parseaddr
 from typing import Any
 from uuid import UUID
 
@@ -244,7 +245,7 @@ def journey_context(journey: Journey) -> dict[str, Any]:
         "event": journey.registration.event,
         "hold": journey.booking if journey.next_step == "PAY" else None,
         "most": most_tries(),
-        "contact": settings.DEFAULT_FROM_EMAIL,
+        "contact": parseaddr(settings.DEFAULT_FROM_EMAIL)[1],
         "now": timezone.now(),
         "section": "",
     }

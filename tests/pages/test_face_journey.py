@@ -429,3 +429,10 @@ def test_the_good_news_is_said_once_however_often_the_page_looks(mine: Client, a
 
     assert html.count("It’s you. Your face check is done.") == 1
     assert "Your face check is done." not in page_of(mine, registration)
+
+
+def test_a_check_under_way_is_named_in_the_list(mine: Client, ana: User, show: Event) -> None:
+    enrolled(ana, ME)
+    send(mine, begin(ana, show), drawings.photo(ME, 1))
+
+    assert ">Comparing<" in mine.get("/registrations").content.decode()

@@ -231,3 +231,26 @@ def test_uploads_keep_nothing_of_the_files_name(mine: Client, ana: User) -> None
 
     assert mine.post("/profile/photo", agree() | {"photo_1": file}).status_code == 302
     assert services.current_reference(user_id=ana.pk).photos == 1
+
+
+@pytest.mark.parametrize(("liveness", "words"), [("none", ""), ("pose_challenge", "turn your head")])
+def test_the_page_about_face_checks_claims_no_more_than_is_asked(
+    client: Client, settings: object, liveness: str, words: str
+) -> None:
+    settings.FACE_LIVENESS = liveness
+
+    html = client.get("/faces").content.decode()
+
+    assert "cannot tell a person from a good picture of one" in html
+    assert words in html
+    assert ("these pages do not ask for it" in html) is bool(words)
+
+
+def test_too_many_photos_in_a_minute_are_slowed_down(mine: Client, settings: object) -> None:
+    settings.THROTTLES = settings.THROTTLES | {"face": ((1, 60), (100, 60), True)}
+    mine.post("/profile/photo", agree())
+
+    answer = mine.post("/profile/photo", agree())
+
+    assert answer.status_code == 429
+    assert int(answer["Retry-After"]) > 0

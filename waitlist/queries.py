@@ -30,7 +30,8 @@ def position_of(entry: WaitlistEntry) -> int | None:
     """Return an entry's position, or None when it does not wait (any more)."""
     if entry.status != WAITING:
         return None
-    return with_position(WaitlistEntry.objects.filter(pk=entry.pk)).values_list("position", flat=True).first()
+    found = with_position(WaitlistEntry.objects.filter(pk=entry.pk)).first()
+    return getattr(found, "position", None)
 
 
 def list_entries(*, event_id: UUID, status: str = "") -> QuerySet[WaitlistEntry]:

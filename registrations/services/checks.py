@@ -8,6 +8,7 @@ would not do, the engine failed, the worker died) is given back.
 import math
 from datetime import timedelta
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -200,12 +201,9 @@ def pass_check(registration: Registration, attempt: VerificationAttempt) -> None
 
 def miss_check(registration: Registration) -> None:
     """Note a miss; the last one brings the case to staff. The picture is kept for them until they decide."""
-    review = registration.review_requested_at
-    if registration.verification_attempts >= settings.MAX_VERIFICATION_ATTEMPTS and not under_way(registration.pk):
-        review = review or Now()
-    registration.transition(
-        "fail_check", face_verification_status=face_status(registration.pk), review_requested_at=review
-    )
+    last = registration.verification_attempts >= settings.MAX_VERIFICATION_ATTEMPTS and not under_way(registration.pk)
+    review: dict[str, Any] = {"review_requested_at": Now()} if last and registration.review_requested_at is None else {}
+    registration.transition("fail_check", face_verification_status=face_status(registration.pk), **review)
     seating.wait_unverified(registration)
 
 

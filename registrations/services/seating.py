@@ -27,6 +27,7 @@ def take_seat(*, registration: Registration) -> Booking | None:
     Free, or collected at the door: a ticket. Paid online: a hold to pay. Sold out: the waitlist, with the time of an earlier
     entry. Nothing when the sale is not open, a queue stands before it or there are several kinds of tickets to choose from.
     """
+    waitlist.waiting_entry(registration.user_id, registration.event_id)  # locked before the seats, as everywhere
     category_id = only_category(registration.event_id)
     if category_id is None:
         if sold_out(registration.event_id):

@@ -96,6 +96,7 @@ def override_ticket(
     before = facts(registration)
     verify_as_staff(registration, admin_booked=True, admin_override_reason=reason)
     category_id = category_id or only_category_of(event_id=registration.event_id)
+    waitlist.waiting_entry(registration.user_id, registration.event_id)  # locked before the seats, as everywhere
     let_go_of_claims(registration)
     raised = False
     try:

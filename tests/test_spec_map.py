@@ -89,7 +89,9 @@ def test_what_is_said_not_to_be_built_is_not_there():
     assert there == []
 
 
-@pytest.mark.parametrize("urls", [accounts, bookings, events, payments, registrations, waitlist], ids=lambda urls: urls.__name__)
+@pytest.mark.parametrize(
+    "urls", [accounts, bookings, events, payments, registrations, waitlist], ids=lambda urls: urls.__name__
+)
 def test_every_address_of_ours_is_on_the_map(urls):
     named = {re.sub(r"\{\w+\}", "{}", address).removeprefix("/api/v1/") for _, address in ADDRESS.findall(MAP)}
     ours = {re.sub(r"<\w+:\w+>", "{}", str(pattern.pattern)) for pattern in urls.urlpatterns}

@@ -109,7 +109,7 @@ def raw_ceiling(options: argparse.Namespace, event: str, category: str, people: 
         script.write(INSERT.format(event=event, category=category))
         script.flush()
         command = [str(pgbench), "--no-vacuum", "--protocol", "prepared", "--file", script.name]
-        command += ["--client", str(options.connections), "--jobs", "2", "--time", str(int(options.seconds))]
+        command += ["--client", str(options.connections), "--jobs", "2", "--time", str(int(2 * options.seconds))]
         output = subprocess.run([*command, settings.DATABASE_URL], check=True, capture_output=True, text=True).stdout
     return next(float(line.split()[2]) for line in output.splitlines() if line.startswith("tps"))
 

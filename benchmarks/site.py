@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 import uuid
+from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -60,6 +61,7 @@ def environment(directory: Path) -> dict[str, str]:
         "DJANGO_SETTINGS_MODULE": "config.settings",
         "DEBUG": "0",
         "SECRET_KEY": uuid.uuid4().hex * 2,
+        "FACE_TEMPLATE_KEYS": urlsafe_b64encode(os.urandom(32)).decode(),
         "ALLOWED_HOSTS": "localhost",
         "SITE_URL": f"http://localhost:{PORT}",
         "SECURE_TRANSPORT": "0",

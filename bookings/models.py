@@ -8,7 +8,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from bookings import triggers
-from bookings.states import LIVE, TRANSITIONS, Source, Status
+from bookings.states import LAPSING, LIVE, TRANSITIONS, Source, Status
 from common.states import Stateful
 
 
@@ -61,8 +61,14 @@ class Booking(Stateful):
             models.UniqueConstraint(fields=["reference"], name="booking_reference_is_unique"),
             models.UniqueConstraint(
                 fields=["user", "event", "source"],
-                condition=Q(status__in=LIVE),
+                condition=Q(status__in=LIVE) & ~Q(source=Source.WAITLIST),
                 name="one_live_booking_per_person_event_and_source",
+            ),
+            # Who was offered part of what they wait for may pay for it and be offered the rest later, one claim at a time.
+            models.UniqueConstraint(
+                fields=["user", "event"],
+                condition=Q(status__in=LAPSING, source=Source.WAITLIST),
+                name="one_waitlist_claim_per_person_and_event",
             ),
             models.CheckConstraint(
                 condition=Q(status__in=Status.values),

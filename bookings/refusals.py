@@ -117,6 +117,7 @@ BY_OUTCOME = {
     "partial": PartlyAvailable,
     "sold_out": SoldOut,
 }
+ONE_CLAIM = ("one_live_booking_per_person_event_and_source", "one_waitlist_claim_per_person_and_event")
 BY_SQLSTATE = {"FS001": SoldOut, "FS002": IllegalTransition, "FS003": TicketLimit}
 
 
@@ -126,7 +127,7 @@ def database_refusals() -> Iterator[None]:
     try:
         yield
     except IntegrityError as error:
-        if "one_live_booking_per_person_event_and_source" in str(error):
+        if any(name in str(error) for name in ONE_CLAIM):
             raise HoldExists from error
         raise
     except DatabaseError as error:

@@ -182,6 +182,17 @@ def test_person_has_one_live_booking_per_event_and_source():
     insert(category, Status.OFFERED, user=person, source="waitlist")
 
 
+def test_person_has_one_claim_from_the_waitlist_and_may_have_bought_from_it_before():
+    category = TicketCategoryFactory()
+    person = UserFactory()
+    bought = insert(category, user=person, source="waitlist")
+    services.confirm_booking(booking_id=bought.pk)
+    insert(category, Status.OFFERED, user=person, source="waitlist")
+
+    with pytest.raises(IntegrityError, match="one_waitlist_claim_per_person_and_event"), transaction.atomic():
+        insert(category, user=person, source="waitlist")
+
+
 def test_person_has_at_most_the_events_limit_over_all_sources():
     category = TicketCategoryFactory(event__max_tickets_per_booking=3)
     person = UserFactory()

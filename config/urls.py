@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
-from config import health, pages, schema
+from config import health, pages, schema, staff
 
 handler400 = "config.pages.bad_request"
 handler403 = "config.pages.forbidden"
@@ -16,6 +16,7 @@ api = [
     path("schema", schema.schema),
     path("schema.yaml", schema.schema),
     path("docs", schema.browser),
+    path("admin/health", staff.HealthView.as_view()),
     path("", include("events.api.urls")),
     path("", include("accounts.api.urls")),
     path("", include("faceverify.api.urls")),

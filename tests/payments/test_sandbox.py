@@ -10,6 +10,7 @@ import pytest
 import requests
 import stripe
 
+from config import doctor
 from payments.sandbox.cards import CARDS
 from payments.sandbox.server import Config, Sandbox, Server
 from payments.sandbox.store import Store
@@ -427,3 +428,9 @@ def test_switches_copy_reorder_and_drop_announcements(talking, listener):
 def test_port_that_is_taken_is_an_error(provider):
     with pytest.raises(OSError, match="in use"):
         Server(Sandbox(provider.config))
+
+
+def test_doctor_finds_the_sandbox_well(provider):
+    (found,) = doctor.examine(only=["stripe"])
+
+    assert (found.state, found.detail) == (doctor.WELL, "the sandbox (test mode) answers")

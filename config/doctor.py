@@ -172,7 +172,7 @@ def beat() -> str:
 def jobs() -> str:
     """Every periodic job has run within three of its periods."""
     ages = {
-        row.name: (row.now - row.at).total_seconds()  # type: ignore[attr-defined]
+        row.name: (row.now - row.at).total_seconds()
         for row in Heartbeat.objects.filter(name__in=JOBS).annotate(now=Now())
     }
     silent = [

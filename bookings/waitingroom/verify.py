@@ -159,7 +159,10 @@ def check_moves(published: Mapping[str, Any]) -> Proven:
             continue
         if link["kind"] != "moves":
             continue
-        for move, entry in link["payload"]["moves"]:
+        for step in link["payload"]["moves"]:
+            if len(step) != 2:
+                raise ValueError("a move has two parts")
+            move, entry = step
             now = standing.get(entry)
             if move == "joined":
                 need(now in {None, GONE}, "moves", f"In {where} {entry} joined a second time.")

@@ -218,7 +218,7 @@ BREACHES = {
     back_from_nowhere: ("moves", f"In link 4 {FIRST} came back who was not away."),
     other_format: ("file", "This is no fairseat-line-1 file."),
     without_chain: ("file", "`chain` is missing."),
-    nonsense: ("file", "The file is not put together as it must be: not enough values to unpack (expected 2, got 1)."),
+    nonsense: ("file", "The file is not put together as it must be: a move has two parts."),
 }
 
 

@@ -1,0 +1,251 @@
+// Checks a line in the browser, from what is published alone: the same steps and words as bookings/waitingroom/verify.py.
+// Tests hold both to the same breaches. Hashes come from WebCrypto; nothing that is checked leaves the browser.
+
+const FORMAT = "fairseat-line-1";
+const SEED_BYTES = 32;
+const GENESIS = "00".repeat(32);
+const BATCH = 2000;
+const PAGE = 10_000;
+
+export class Breach extends Error {
+  constructor(step, text) {
+    super(text);
+    this.step = step;
+  }
+}
+
+const need = (holds, step, text) => {
+  if (!holds) throw new Breach(step, text);
+};
+const isHex = (text, size = 0) => /^(?:[0-9a-f]{2})+$/.test(text) && typeof text === "string" && (!size || text.length === 2 * size);
+const bytes = (hex) => Uint8Array.from(hex.match(/../g) ?? [], (pair) => parseInt(pair, 16));
+const hex = (buffer) => Array.from(new Uint8Array(buffer), (byte) => byte.toString(16).padStart(2, "0")).join("");
+
+function joined(...parts) {
+  const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
+
+const sha256 = async (...parts) => new Uint8Array(await crypto.subtle.digest("SHA-256", joined(...parts)));
+
+// RFC 9162, 2.1.1: leaves and nodes are hashed apart, so neither passes for the other.
+const leafHash = (entry) => sha256([0], bytes(entry));
+const nodeHash = (left, right) => sha256([1], left, right);
+
+/** Calls `make(item, index)` for all items, some thousands at a time, and tells how far it is. */
+async function inBatches(items, make, tell = () => {}) {
+  const made = [];
+  for (let at = 0; at < items.length; at += BATCH) {
+    made.push(...(await Promise.all(items.slice(at, at + BATCH).map((item, index) => make(item, at + index)))));
+    tell(made.length / items.length);
+  }
+  return made;
+}
+
+export async function merkleRoot(entries, tell) {
+  if (!entries.length) return hex(await sha256([]));
+  let level = await inBatches(entries, leafHash, tell);
+  while (level.length > 1) {
+    const pairs = [];
+    for (let at = 0; at + 1 < level.length; at += 2) pairs.push([level[at], level[at + 1]]);
+    const above = await inBatches(pairs, ([left, right]) => nodeHash(left, right));
+    if (level.length % 2) above.push(level.at(-1));
+    level = above;
+  }
+  return hex(level[0]);
+}
+
+// RFC 9162, 2.1.3.2.
+export async function verifyProof({ entry, index, size, proof, root }) {
+  if (!(index >= 0 && index < size)) return false;
+  let node = index;
+  let last = size - 1;
+  let hashed = await leafHash(entry);
+  for (const text of proof) {
+    if (last === 0) return false;
+    const sibling = bytes(text);
+    if (node % 2 || node === last) {
+      hashed = await nodeHash(sibling, hashed);
+      while (node % 2 === 0 && node) [node, last] = [Math.floor(node / 2), Math.floor(last / 2)];
+    } else {
+      hashed = await nodeHash(hashed, sibling);
+    }
+    [node, last] = [Math.floor(node / 2), Math.floor(last / 2)];
+  }
+  return last === 0 && hex(hashed) === root;
+}
+
+export const commitment = async (seed) => hex(await sha256(bytes(seed)));
+
+/** Returns a function that draws for an entry: the first 52 bits of HMAC-SHA256 under seed ‖ root ‖ beacon, as 13 hex digits. */
+export async function drawing(seed, root, beacon = "") {
+  const algorithm = { name: "HMAC", hash: "SHA-256" };
+  const key = await crypto.subtle.importKey("raw", bytes(seed + root + beacon), algorithm, false, ["sign"]);
+  return async (entry) => hex((await crypto.subtle.sign("HMAC", key, bytes(entry))).slice(0, 7)).slice(0, 13);
+}
+
+/** Returns the entries in the order of their draws; equal draws by entry. */
+export async function order(seed, root, entries, beacon, tell) {
+  const draw = await drawing(seed, root, beacon);
+  const drawn = await inBatches(entries, async (entry) => (await draw(entry)) + entry, tell);
+  return drawn.sort().map((text) => text.slice(13));
+}
+
+/** RFC 8785, for what a chain may hold: keys sorted, no spaces, whole numbers only. */
+export function canonical(value) {
+  if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
+  if (value !== null && typeof value === "object") {
+    const members = Object.keys(value).sort();
+    return `{${members.map((key) => `${JSON.stringify(key)}:${canonical(value[key])}`).join(",")}}`;
+  }
+  if (typeof value === "number" && !Number.isSafeInteger(value)) throw new TypeError(`${value} can not stand in a chain.`);
+  return JSON.stringify(value);
+}
+
+export async function chainHash(previous, content) {
+  return hex(await sha256([2], bytes(previous), new TextEncoder().encode(canonical(content))));
+}
+
+/**
+ * Goes through the steps and calls `tell(step, text, share)`: with a share while one is under way, without one when it held.
+ * Throws a Breach at the first thing that is not as it must be.
+ */
+export async function verify(published, tell = () => {}) {
+  try {
+    await steps(published, tell);
+  } catch (problem) {
+    if (problem instanceof Breach || problem instanceof DOMException) throw problem;
+    throw new Breach("file", `The file is not put together as it must be: ${problem.message}.`);
+  }
+}
+
+async function steps(published, tell) {
+  need(published.format === FORMAT, "file", `This is no ${FORMAT} file.`);
+  for (const name of ["eventId", "commitment", "seed", "root", "beacon"]) {
+    need(typeof published[name] === "string", "file", `\`${name}\` is missing.`);
+  }
+  for (const name of ["entries", "chain"]) need(Array.isArray(published[name]), "file", `\`${name}\` is missing.`);
+  tell("chain", await checkChain(published, (share) => tell("chain", "", share)));
+  if (!published.seed) {
+    need(!published.entries.length && !published.root, "seed", "There is a list, but no seed was revealed.");
+    tell("draw", "The draw has not been held yet: only the promise and the chain can be checked.");
+    return;
+  }
+  tell("seed", await checkSeed(published));
+  tell("list", await checkList(published, (share) => tell("list", "", share)));
+  tell("order", await checkOrder(published, (share) => tell("order", "", share)));
+  tell("moves", checkMoves(published));
+}
+
+async function checkChain(published, tell) {
+  const { chain } = published;
+  let previous = GENESIS;
+  let before = "";
+  for (const [index, link] of chain.entries()) {
+    const number = index + 1;
+    for (const name of ["number", "at", "kind", "payload", "previous", "hash"]) {
+      need(link !== null && typeof link === "object" && name in link, "chain", `Link ${number} has no \`${name}\`.`);
+    }
+    need(link.number === number, "chain", `Link ${number} is missing: number ${link.number} stands in its place.`);
+    need(link.previous === previous, "chain", `Link ${number} does not follow the link before it.`);
+    const content = { event: published.eventId, number, at: link.at, kind: link.kind, payload: link.payload };
+    need(link.hash === (await chainHash(previous, content)), "chain", `Link ${number} was changed: its hash differs.`);
+    need(link.at >= before, "chain", `Link ${number} is older than the link before it.`);
+    previous = link.hash;
+    before = link.at;
+    if (number % 100 === 0) tell(number / chain.length);
+  }
+  const recorded = [["commitment", "lobby"], ...["seed", "root", "beacon", "commitment"].map((name) => [name, "draw"])];
+  for (const [name, kind] of recorded) {
+    const links = chain.filter((link) => link.kind === kind);
+    need(links.length <= 1, "chain", `There are ${links.length} links \`${kind}\`; a line is opened once.`);
+    for (const link of links) {
+      const same = link.payload[name] === published[name];
+      need(same, "chain", `The ${name} is not the one that link ${link.number} recorded.`);
+    }
+  }
+  const drawn = chain.some((link) => link.kind === "draw");
+  need(drawn === Boolean(published.seed), "chain", "The chain and the file disagree about whether the draw was held.");
+  return `${chain.length} links, none missing, none changed.`;
+}
+
+async function checkSeed(published) {
+  need(isHex(published.seed, SEED_BYTES), "seed", `The seed is not ${SEED_BYTES} bytes of hex.`);
+  const kept = (await commitment(published.seed)) === published.commitment;
+  need(kept, "seed", "The seed is not the one that was promised before the lobby opened.");
+  return "The revealed seed is the one promised before the lobby opened.";
+}
+
+async function checkList(published, tell) {
+  const { entries } = published;
+  entries.forEach((entry, index) => need(isHex(entry), "list", `Place ${index + 1} holds no entry.`));
+  const { size } = published.chain.find((link) => link.kind === "draw").payload;
+  need(entries.length === size, "list", `The list has ${entries.length} entries, ${size} were in the lobby at opening.`);
+  const sorted = [...entries].sort();
+  for (let at = 1; at < sorted.length; at += 1) {
+    need(sorted[at - 1] !== sorted[at], "list", `Entry ${sorted[at]} is on the list twice.`);
+  }
+  const same = (await merkleRoot(sorted, tell)) === published.root;
+  need(same, "list", "The list is not the one whose root was published at opening.");
+  return `${entries.length} entries, each once, under the published root.`;
+}
+
+async function checkOrder(published, tell) {
+  const { entries, seed, root, beacon } = published;
+  const computed = await order(seed, root, entries, beacon, tell);
+  for (const [index, entry] of computed.entries()) {
+    const text = `Place ${index + 1} belongs to ${entry}, the list gives it to ${entries[index]}.`;
+    need(entries[index] === entry, "order", text);
+  }
+  return "Every place follows from the seed and the list.";
+}
+
+function checkMoves(published) {
+  const line = [...published.entries];
+  const places = new Map(line.map((entry, index) => [entry, index]));
+  const standing = new Map(line.map((entry) => [entry, "waiting"]));
+  let [head, calls, interventions] = [0, 0, 0];
+  for (const link of published.chain) {
+    const where = `link ${link.number}`;
+    if (link.kind === "staff") {
+      interventions += 1;
+      standing.set(link.payload.entry, "called");
+    }
+    if (link.kind !== "moves") continue;
+    for (const [move, entry, ...rest] of link.payload.moves) {
+      if (entry === undefined || rest.length) throw new TypeError("a move has two parts");
+      const now = standing.get(entry);
+      if (move === "joined") {
+        need(now === undefined || now === "gone", "moves", `In ${where} ${entry} joined a second time.`);
+        places.set(entry, line.length);
+        standing.set(entry, "waiting");
+        line.push(entry);
+        continue;
+      }
+      need(now !== undefined, "moves", `In ${where} ${entry} was ${move} who never joined.`);
+      if (move === "called") {
+        need(now === "waiting", "moves", `In ${where} ${entry} was let in who was ${now} already.`);
+        while (standing.get(line[head]) !== "waiting" || places.get(line[head]) !== head) head += 1;
+        const place = places.get(entry) + 1;
+        const text = `In ${where} ${entry} (place ${place}) was let in before ${line[head]} (place ${head + 1}).`;
+        need(line[head] === entry, "moves", text);
+        standing.set(entry, "called");
+        calls += 1;
+      } else if (move === "parked" || move === "missed") {
+        standing.set(entry, "away");
+      } else if (move === "back") {
+        need(now === "away", "moves", `In ${where} ${entry} came back who was not away.`);
+        standing.set(entry, "waiting");
+        head = Math.min(head, places.get(entry));
+      } else {
+        standing.set(entry, "gone");
+      }
+    }
+  }
+  return `${calls} people were let in, each when it was their turn; staff let in ${interventions}.`;
+}

@@ -32,6 +32,7 @@ from psycopg import sql
 
 from common.errors import FairseatError
 from config import embedded
+from config.reporting import ensure_role
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -240,6 +241,7 @@ def scratch_database() -> Iterator[str]:
 
 def load(dump: Path, name: str) -> None:
     """Load a dump into an empty database, all of it or nothing."""
+    ensure_role()  # the dump names it, and a new server does not know it
     run_tool("pg_restore", "--no-owner", "--exit-on-error", "--single-transaction", f"--dbname={name}", str(dump))
 
 

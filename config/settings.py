@@ -125,6 +125,7 @@ DATABASES["default"] |= {
         ),
     },
 }
+REPORTING_ROLE = env("REPORTING_ROLE", "fairseat_reporting")  # reads sales and no person, see config/reporting.py
 WEB_WORKERS = env_int("WEB_WORKERS", 2, low=1, high=100)
 WEB_THREADS = env_int("WEB_THREADS", 24, low=1, high=500)  # per worker
 if ROLE == "web":
@@ -265,6 +266,10 @@ else:
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env("DEFAULT_FROM_EMAIL", "Fairseat <tickets@fairseat.test>" if DEBUG else None)
 MAIL_DOMAIN = DEFAULT_FROM_EMAIL.rpartition("@")[2].rstrip("> ")
+
+# -- Notifications ----------------------------------------------------------------------------------------------------
+SMS_BACKEND = env("SMS_BACKEND", "")  # dotted path of a class with send(to, text, key); empty: no text messages
+NOTIFICATION_DAYS = env_int("NOTIFICATION_DAYS", 90, low=1, high=3650)  # how long read ones stay in the list
 
 # -- Limits (requests per window of seconds, per person first, then per address) --------------------------------------
 THROTTLES = {

@@ -153,10 +153,6 @@ def check_moves(published: Mapping[str, Any]) -> Proven:
     head = calls = interventions = 0
     for link in published["chain"]:
         where = f"link {link['number']}"
-        if link["kind"] == "staff":
-            interventions += 1
-            standing[link["payload"]["entry"]] = CALLED
-            continue
         if link["kind"] != "moves":
             continue
         for step in link["payload"]["moves"]:
@@ -164,10 +160,15 @@ def check_moves(published: Mapping[str, Any]) -> Proven:
                 raise ValueError("a move has two parts")
             move, entry = step
             now = standing.get(entry)
-            if move == "joined":
+            if move == "joined" or (move == "staff" and now is None):
                 need(now in {None, GONE}, "moves", f"In {where} {entry} joined a second time.")
                 places[entry], standing[entry] = len(line), WAITING
                 line.append(entry)
+            if move == "joined":
+                continue
+            if move == "staff":
+                standing[entry] = CALLED
+                interventions += 1
                 continue
             need(now is not None, "moves", f"In {where} {entry} was {move} who never joined.")
             if move == "called":

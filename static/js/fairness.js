@@ -212,19 +212,20 @@ function checkMoves(published) {
   let [head, calls, interventions] = [0, 0, 0];
   for (const link of published.chain) {
     const where = `link ${link.number}`;
-    if (link.kind === "staff") {
-      interventions += 1;
-      standing.set(link.payload.entry, "called");
-    }
     if (link.kind !== "moves") continue;
     for (const [move, entry, ...rest] of link.payload.moves) {
       if (entry === undefined || rest.length) throw new TypeError("a move has two parts");
       const now = standing.get(entry);
-      if (move === "joined") {
+      if (move === "joined" || (move === "staff" && now === undefined)) {
         need(now === undefined || now === "gone", "moves", `In ${where} ${entry} joined a second time.`);
         places.set(entry, line.length);
         standing.set(entry, "waiting");
         line.push(entry);
+      }
+      if (move === "joined") continue;
+      if (move === "staff") {
+        standing.set(entry, "called");
+        interventions += 1;
         continue;
       }
       need(now !== undefined, "moves", `In ${where} ${entry} was ${move} who never joined.`);

@@ -46,7 +46,7 @@ def line(people: int = 40, late: int = 3, beacon: str = "") -> dict[str, Any]:
     link(chain, "moves", moves=[*first, ["left", order[0]]])
     link(chain, "pause", reason="The card network is down.")
     link(chain, "resume")
-    link(chain, "staff", entry=order[20])
+    link(chain, "moves", moves=[["staff", order[20]], ["staff", entry(2000)]])
     back = [["back", order[2]], ["called", order[2]], ["done", order[1]]]
     link(chain, "moves", moves=[*back, *(["called", found] for found in order[4:10]), ["missed", order[9]]])
     return {

@@ -24,7 +24,7 @@ def test_an_honest_line_is_proven_step_by_step():
 
     assert [step.step for step in proven] == ["chain", "seed", "list", "order", "moves"]
     assert proven[2].text == "40 entries, each once, under the published root."
-    assert proven[4].text == "10 people were let in, each when it was their turn; staff let in 1."
+    assert proven[4].text == "10 people were let in, each when it was their turn; staff let in 2."
 
 
 def test_an_honest_line_with_a_beacon_is_proven_and_its_order_is_another_one():

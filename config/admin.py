@@ -2,24 +2,28 @@
 
 from typing import Any
 
+from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.auth.models import Group
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.templatetags.static import static
 from django.urls import reverse
 from django_celery_beat import models as beat
 from unfold.decorators import action, display
 from unfold.forms import BaseDialogForm
+from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextareaWidget
 
 from accounts.services import record_staff_action
 from common import outbox
 from common.admin import ReadOnlyAdmin, redirect_from_dialog
+from common.errors import FairseatError
 from common.models import Heartbeat, IdempotencyKey, OutboxMessage, SentMail
+from config import schedule
 
-# Periodic jobs are written in code (common.jobs); a schedule edited by hand would be overwritten at the next start.
+# Periodic jobs are written in code (common.jobs) and have one kind of schedule; staff see and change them below.
 for hidden in (
     beat.ClockedSchedule,
     beat.CrontabSchedule,
@@ -111,6 +115,132 @@ class OutboxMessageAdmin(ReadOnlyAdmin):
             self.message_user(request, f"{len(retried)} messages are tried again now.", messages.SUCCESS)
         else:
             self.message_user(request, "These messages have left already.", messages.WARNING)
+
+
+class JobReasonForm(BaseDialogForm):
+    """Why staff change when a job runs; it is kept in the audit."""
+
+    reason = forms.CharField(
+        max_length=200, widget=UnfoldAdminTextareaWidget(attrs={"rows": 2}), help_text="Kept with your name."
+    )
+
+
+class PeriodForm(JobReasonForm):
+    """How often a job runs."""
+
+    seconds = forms.IntegerField(
+        min_value=1, max_value=schedule.LONGEST, label="Every … seconds", widget=UnfoldAdminIntegerFieldWidget
+    )
+    field_order = ["seconds", "reason"]
+
+    def __init__(self, request: HttpRequest, object_id: str | None = None, *args: Any, **kwargs: Any) -> None:
+        known = beat.PeriodicTask.objects.filter(pk=object_id).select_related("interval").first()
+        if known is not None and known.interval is not None:
+            kwargs["initial"] = {"seconds": known.interval.every, **(kwargs.get("initial") or {})}
+        super().__init__(request, object_id, *args, **kwargs)
+
+
+@admin.register(beat.PeriodicTask)
+class PeriodicJobAdmin(ReadOnlyAdmin):
+    """The periodic jobs: when each runs, when it last did, and what came of it. Beat follows a change within seconds."""
+
+    list_display = ["name", "state", "period", "standard", "last_run", "result", "total_run_count"]
+    search_fields = ["name"]
+    ordering = ["name"]
+    actions_detail = ["change_period", "pause", "resume", "back_to_standard"]
+    fields = ["name", "state", "period", "standard", "last_run", "result", "total_run_count", "description"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[beat.PeriodicTask]:
+        beats = Heartbeat.objects.filter(name=OuterRef("name"))
+        tasks = super().get_queryset(request).filter(task=schedule.TASK).select_related("interval")
+        return tasks.annotate(
+            beat_at=Subquery(beats.values("at")[:1]), beat_result=Subquery(beats.values("result")[:1])
+        )
+
+    @display(description="State", label={"runs": "success", "changed": "info", "paused": "warning"})
+    def state(self, task: Any) -> str:
+        if not task.enabled:
+            return "paused"
+        return "changed" if schedule.is_staffs(task) else "runs"
+
+    @display(description="Every")
+    def period(self, task: Any) -> str:
+        return f"{task.interval.every} {task.interval.period}" if task.interval else str(task.schedule)
+
+    @display(description="Standard")
+    def standard(self, task: Any) -> str:
+        return f"{schedule.standard_seconds(task.name)} seconds" if task.name in schedule.JOBS else "–"
+
+    @display(description="Last finished", ordering="beat_at")
+    def last_run(self, task: Any) -> Any:
+        return task.beat_at or "–"
+
+    @display(description="Did")
+    def result(self, task: Any) -> str:
+        return task.beat_result or "–"
+
+    @action(
+        description="Change the period",
+        url_path="period",
+        permissions=["act"],
+        icon="schedule",
+        dialog={"title": "How often does it run?", "form_class": PeriodForm, "form_submit_text": "Change it"},
+    )
+    def change_period(self, request: HttpRequest, form: PeriodForm, object_id: str) -> HttpResponse:
+        wish = form.cleaned_data
+        return self.reschedule(
+            request, object_id, schedule.set_schedule, reason=wish["reason"], seconds=wish["seconds"]
+        )
+
+    @action(
+        description="Pause",
+        url_path="pause",
+        permissions=["act"],
+        icon="pause",
+        dialog={
+            "title": "Pause this job",
+            "description": "Nothing is lost: what is due is found from the rows when it runs again. Until then it waits.",
+            "form_class": JobReasonForm,
+            "form_submit_text": "Pause it",
+        },
+    )
+    def pause(self, request: HttpRequest, form: JobReasonForm, object_id: str) -> HttpResponse:
+        return self.reschedule(
+            request, object_id, schedule.set_schedule, reason=form.cleaned_data["reason"], enabled=False
+        )
+
+    @action(
+        description="Let it run",
+        url_path="resume",
+        permissions=["act"],
+        icon="play_arrow",
+        dialog={"title": "Let this job run", "form_class": JobReasonForm, "form_submit_text": "Let it run"},
+    )
+    def resume(self, request: HttpRequest, form: JobReasonForm, object_id: str) -> HttpResponse:
+        return self.reschedule(
+            request, object_id, schedule.set_schedule, reason=form.cleaned_data["reason"], enabled=True
+        )
+
+    @action(
+        description="Back to the standard",
+        url_path="standard",
+        permissions=["act"],
+        icon="undo",
+        dialog={"title": "Run as the settings say", "form_class": JobReasonForm, "form_submit_text": "Back to it"},
+    )
+    def back_to_standard(self, request: HttpRequest, form: JobReasonForm, object_id: str) -> HttpResponse:
+        return self.reschedule(request, object_id, schedule.set_standard, reason=form.cleaned_data["reason"])
+
+    def reschedule(self, request: HttpRequest, object_id: str, change: Any, **wish: Any) -> HttpResponse:
+        """Call the service and tell what came of it."""
+        task = self.get_object(request, object_id)
+        try:
+            change(name=task.name if task else "", actor_id=request.user.pk, **wish)
+        except FairseatError as error:
+            self.message_user(request, error.text, messages.ERROR)
+        else:
+            self.message_user(request, "The schedule is changed.", messages.SUCCESS)
+        return redirect_from_dialog(request, reverse("admin:django_celery_beat_periodictask_change", args=[object_id]))
 
 
 @admin.register(Heartbeat)

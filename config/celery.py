@@ -21,18 +21,7 @@ def use_our_logging(**_: Any) -> None:
 @app.on_after_finalize.connect
 def schedule_jobs(sender: Celery, **_: Any) -> None:
     """Give beat one entry per registered job, at the period its setting names."""
-    from django.conf import settings
-
-    from common.jobs import JOBS
+    from config import schedule
 
     sender.loader.import_default_modules()
-    sender.conf.beat_schedule = {
-        job.name: {
-            "task": "common.run_job",
-            "schedule": float(getattr(settings, job.every)),
-            "kwargs": {"name": job.name},
-            # A run that nobody took before the next one is due would only be done twice.
-            "options": {"expires": max(5, 2 * getattr(settings, job.every))},
-        }
-        for job in JOBS.values()
-    }
+    sender.conf.beat_schedule = schedule.entries()

@@ -27,7 +27,7 @@ from common import ratelimit
 from common.errors import FairseatError
 from common.jobs import JOBS
 from common.models import Heartbeat, OutboxMessage
-from config import health
+from config import health, schedule
 from faceverify import drawings
 from faceverify.engines import engine
 from faceverify.intake import normalise
@@ -170,19 +170,21 @@ def beat() -> str:
 
 @look("jobs", "See the worker's log for the job, and run it by hand: `manage.py run_due --only NAME`.")
 def jobs() -> str:
-    """Every periodic job has run within three of its periods."""
+    """Every periodic job has run within three of its periods, but for those that staff paused."""
     ages = {
         row.name: (row.now - row.at).total_seconds()
         for row in Heartbeat.objects.filter(name__in=JOBS).annotate(now=Now())
     }
+    periods = schedule.current_seconds()
     silent = [
         name
-        for name, job in sorted(JOBS.items())
-        if ages.get(name, float("inf")) > 3 * getattr(settings, job.every) + health.STALE_SECONDS
+        for name, seconds in sorted(periods.items())
+        if seconds is not None and ages.get(name, float("inf")) > 3 * seconds + health.STALE_SECONDS
     ]
     if silent:
         raise health.Wrong(f"silent: {', '.join(silent)}")
-    return f"{len(JOBS)} jobs run"
+    paused = [name for name, seconds in sorted(periods.items()) if seconds is None]
+    return f"{len(JOBS) - len(paused)} jobs run" + (f", paused by staff: {', '.join(paused)}" if paused else "")
 
 
 @look(

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import pgtrigger
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
+from django.contrib.postgres.functions import RandomUUID
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Lower, Now
@@ -238,3 +239,63 @@ class StaffAction(models.Model):
 
     def __str__(self) -> str:
         return f"{self.action} {self.object_type} {self.object_id}"
+
+
+class Notification(models.Model):
+    """
+    Something a person is told, once per cause: the row is the list's line and the claim on the mail and the text message.
+
+    Its words are made from the kind and `context` when it is shown. `context` holds what those words need and nothing secret.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, db_default=RandomUUID(), editable=False)
+    user = models.ForeignKey("accounts.User", on_delete=models.CASCADE, related_name="notifications", db_index=False)
+    kind = models.CharField(max_length=40)
+    cause = models.CharField(max_length=100, help_text="What happened, e.g. the id of a booking.")
+    url = models.CharField(max_length=300, blank=True, help_text="The page that it leads to.")
+    context = models.JSONField(default=dict, blank=True)
+    created_at = models.DateTimeField(db_default=Now())
+    read_at = models.DateTimeField(null=True, blank=True)
+    texted_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="When its text message was claimed: before it is sent, so it never leaves twice.",
+    )
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["user", "kind", "cause"], name="notification_is_sent_once"),
+        ]
+        indexes = [
+            models.Index(fields=["user", "-created_at", "id"], name="notification_by_user"),
+            models.Index(fields=["user"], condition=Q(read_at__isnull=True), name="notification_unread"),
+            models.Index(fields=["read_at"], condition=Q(read_at__isnull=False), name="notification_read"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.cause}"
+
+
+class NotificationChoice(models.Model):
+    """What a person has chosen for one group of notifications and one channel; without a row the channel's default holds."""
+
+    class Channel(models.TextChoices):
+        MAIL = "mail", "Mail"
+        SMS = "sms", "Text message"
+
+    user = models.ForeignKey(
+        "accounts.User", on_delete=models.CASCADE, related_name="notification_choices", db_index=False
+    )
+    group = models.CharField(max_length=20)
+    channel = models.CharField(max_length=8, choices=Channel)
+    wanted = models.BooleanField()
+    changed_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["user", "group", "channel"], name="notification_choice_is_made_once"),
+            models.CheckConstraint(condition=Q(channel__in=["mail", "sms"]), name="notification_choice_has_a_channel"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.group} by {self.channel}: {'yes' if self.wanted else 'no'}"

@@ -58,10 +58,20 @@ def handler(topic: str, *, forget: bool = False) -> Callable[[Handler], Handler]
 
 def put(*, topic: str, dedupe_key: str, **payload: Any) -> None:
     """Write a message in the current transaction; the same `dedupe_key` a second time changes nothing."""
+    put_many(topic=topic, messages={dedupe_key: payload})
+
+
+def put_many(*, topic: str, messages: dict[str, dict[str, Any]], wait_seconds: int = 0) -> None:
+    """Write messages (payload by dedupe key) in one statement; they are due after `wait_seconds`."""
+    due = Now() + timedelta(seconds=wait_seconds)
     OutboxMessage.objects.bulk_create(
-        [OutboxMessage(topic=topic, dedupe_key=dedupe_key, payload=payload)], ignore_conflicts=True
+        [OutboxMessage(topic=topic, dedupe_key=key, payload=payload, due_at=due) for key, payload in messages.items()]
+        if wait_seconds
+        else [OutboxMessage(topic=topic, dedupe_key=key, payload=payload) for key, payload in messages.items()],
+        ignore_conflicts=True,
     )
-    transaction.on_commit(nudge, robust=True)
+    if not wait_seconds:
+        transaction.on_commit(nudge, robust=True)
 
 
 def try_again(*, ids: list[int]) -> list[int]:

@@ -5,6 +5,7 @@ The check of a whole line from what is published alone: the same for the operato
 nothing in the file: what can be computed is computed again.
 """
 
+from bisect import bisect_left, insort
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -61,7 +62,11 @@ def steps(published: Mapping[str, Any]) -> Iterator[Proven]:
     yield check_chain(published)
     if not published["seed"]:
         need(not published["entries"] and not published["root"], "seed", "There is a list, but no seed was revealed.")
-        yield Proven("draw", "The draw has not been held yet: only the promise and the chain can be checked.")
+        if any(link["kind"] == "open" for link in published["chain"]):
+            yield Proven("draw", "There was no lobby and no draw: first come, first served.")
+            yield check_moves(published)
+        else:
+            yield Proven("draw", "The draw has not been held yet: only the promise and the chain can be checked.")
         return
     yield check_seed(published)
     yield check_list(published)
@@ -145,56 +150,101 @@ def check_order(published: Mapping[str, Any]) -> Proven:
     return Proven("order", "Every place follows from the seed and the list.")
 
 
-def check_moves(published: Mapping[str, Any]) -> Proven:
-    """Check that people were let in along the line: each call was the turn of the first one who was there."""
-    line: list[str] = list(published["entries"])
-    places = {entry: index for index, entry in enumerate(line)}
-    standing = dict.fromkeys(line, WAITING)
-    head = calls = interventions = 0
-    for link in published["chain"]:
-        where = f"link {link['number']}"
+class Line:
+    """The line as the chain tells it, played again move by move."""
+
+    def __init__(self, entries: Sequence[str]) -> None:
+        self.size = len(entries)
+        self.order: list[tuple[int, str]] = list(enumerate(entries))  # (key, entry): places from 0, then who came late
+        self.keys = {entry: key for key, entry in self.order}
+        self.standing = dict.fromkeys(entries, WAITING)
+        self.since: dict[str, int] = {}  # the link in which somebody was called or went away
+        self.head = self.late = self.restored = 0
+        self.calls = self.by_staff = 0
+
+    def play(self, link: Mapping[str, Any]) -> None:
+        """Play a link; raise the breach of the first move that was not possible."""
+        self.link: int = link["number"]
+        if link["kind"] == "restored":
+            self.restored = self.link
         if link["kind"] != "moves":
-            continue
+            return
+        rewound = bool(link["payload"].get("rewound"))
         for step in link["payload"]["moves"]:
-            if len(step) != 2:
-                raise ValueError("a move has two parts")
-            move, entry = step
-            now = standing.get(entry)
-            if move == "joined" or (move == "staff" and now is None):
-                need(now in {None, GONE}, "moves", f"In {where} {entry} joined a second time.")
-                places[entry], standing[entry] = len(line), WAITING
-                line.append(entry)
-            if move == "joined":
+            move, entry = step[0], step[1]
+            now = self.standing.get(entry)
+            if move in {"joined", "restored"}:
+                self.join(move, entry, step[2], now)
                 continue
             if move == "staff":
-                standing[entry] = CALLED
-                interventions += 1
+                if now is None:
+                    self.insert(entry, step[2])
+                self.by_staff += 1
+                self.set(entry, CALLED)
                 continue
-            need(now is not None, "moves", f"In {where} {entry} was {move} who never joined.")
+            need(now is not None, "moves", f"In link {self.link} {entry} was {move} who never joined.")
             if move == "called":
-                need(now == WAITING, "moves", f"In {where} {entry} was let in who was {now} already.")
-                head = first_waiting(line, places, standing, head)
-                need(
-                    line[head] == entry,
-                    "moves",
-                    f"In {where} {entry} (place {places[entry] + 1}) was let in before {line[head]} (place {head + 1}).",
-                )
-                standing[entry] = CALLED
-                calls += 1
+                self.call(entry, str(now), rewound)
+            elif move == "regained":
+                need(self.restored > 0, "moves", f"In link {self.link} {entry} regained a turn, but nothing was lost.")
+                self.set(entry, CALLED)
             elif move in {"parked", "missed"}:
-                standing[entry] = AWAY
+                self.set(entry, AWAY)
             elif move == "back":
-                need(now == AWAY, "moves", f"In {where} {entry} came back who was not away.")
-                standing[entry] = WAITING
-                head = min(head, places[entry])
+                need(now == AWAY or rewound, "moves", f"In link {self.link} {entry} came back who was not away.")
+                self.set(entry, WAITING)
             else:
-                standing[entry] = GONE
-    text = f"{calls} people were let in, each when it was their turn; staff let in {interventions}."
+                self.set(entry, GONE)
+
+    def set(self, entry: str, standing: str) -> None:
+        """Note where somebody is now."""
+        self.standing[entry], self.since[entry] = standing, self.link
+        if standing == WAITING:
+            self.head = min(self.head, bisect_left(self.order, (self.keys[entry], entry)))
+
+    def insert(self, entry: str, number: int) -> None:
+        """Put somebody into the line, behind everyone drawn."""
+        self.keys[entry] = self.size + number - 1
+        insort(self.order, (self.keys[entry], entry))
+        self.set(entry, WAITING)
+
+    def join(self, move: str, entry: str, number: int, now: str | None) -> None:
+        """Somebody lines up: at the end, unless their place was lost and came back."""
+        new = now in {None, GONE} or self.since.get(entry, 0) < self.restored
+        need(new, "moves", f"In link {self.link} {entry} joined a second time.")
+        if move == "joined":
+            need(number > self.late, "moves", f"In link {self.link} {entry} joined in front of somebody.")
+            self.late = number
+        else:
+            need(self.restored > 0, "moves", f"In link {self.link} {entry} got a place back, but nothing was lost.")
+        self.insert(entry, number)
+
+    def call(self, entry: str, now: str, rewound: bool) -> None:
+        """Somebody is let in: whoever is first of those who wait."""
+        self.calls += 1
+        if now != WAITING:
+            again = now in {CALLED, AWAY} and self.since[entry] <= self.restored
+            need(again, "moves", f"In link {self.link} {entry} was let in who was {now} already.")
+        elif not rewound:
+            key, first = self.first()
+            mine = self.keys[entry]
+            text = f"In link {self.link} {entry} (place {mine + 1}) was let in before {first} (place {key + 1})."
+            need(first == entry, "moves", text)
+        self.set(entry, CALLED)
+
+    def first(self) -> tuple[int, str]:
+        """Return the first who waits; who joined again stands at their last place only."""
+        while True:
+            key, entry = self.order[self.head]
+            if self.standing[entry] == WAITING and self.keys[entry] == key:
+                return key, entry
+            self.head += 1
+
+
+def check_moves(published: Mapping[str, Any]) -> Proven:
+    """Check that people were let in along the line: each call was the turn of the first one who was there."""
+    line = Line(published["entries"])
+    for link in published["chain"]:
+        line.play(link)
+    text = f"{line.calls} people were let in, each when it was their turn; staff let in {line.by_staff}."
     return Proven("moves", text)
-
-
-def first_waiting(line: Sequence[str], places: Mapping[str, int], standing: Mapping[str, str], head: int) -> int:
-    """Return the index of the first person who waits, at or after `head`. Who joined again stands at their last place only."""
-    while standing[line[head]] != WAITING or places[line[head]] != head:
-        head += 1
-    return head

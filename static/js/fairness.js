@@ -133,7 +133,12 @@ async function steps(published, tell) {
   tell("chain", await checkChain(published, (share) => tell("chain", "", share)));
   if (!published.seed) {
     need(!published.entries.length && !published.root, "seed", "There is a list, but no seed was revealed.");
-    tell("draw", "The draw has not been held yet: only the promise and the chain can be checked.");
+    if (published.chain.some((link) => link.kind === "open")) {
+      tell("draw", "There was no lobby and no draw: first come, first served.");
+      tell("moves", checkMoves(published));
+    } else {
+      tell("draw", "The draw has not been held yet: only the promise and the chain can be checked.");
+    }
     return;
   }
   tell("seed", await checkSeed(published));
@@ -205,48 +210,112 @@ async function checkOrder(published, tell) {
   return "Every place follows from the seed and the list.";
 }
 
-function checkMoves(published) {
-  const line = [...published.entries];
-  const places = new Map(line.map((entry, index) => [entry, index]));
-  const standing = new Map(line.map((entry) => [entry, "waiting"]));
-  let [head, calls, interventions] = [0, 0, 0];
-  for (const link of published.chain) {
-    const where = `link ${link.number}`;
-    if (link.kind !== "moves") continue;
-    for (const [move, entry, ...rest] of link.payload.moves) {
-      if (entry === undefined || rest.length) throw new TypeError("a move has two parts");
-      const now = standing.get(entry);
-      if (move === "joined" || (move === "staff" && now === undefined)) {
-        need(now === undefined || now === "gone", "moves", `In ${where} ${entry} joined a second time.`);
-        places.set(entry, line.length);
-        standing.set(entry, "waiting");
-        line.push(entry);
-      }
-      if (move === "joined") continue;
-      if (move === "staff") {
-        standing.set(entry, "called");
-        interventions += 1;
-        continue;
-      }
-      need(now !== undefined, "moves", `In ${where} ${entry} was ${move} who never joined.`);
-      if (move === "called") {
-        need(now === "waiting", "moves", `In ${where} ${entry} was let in who was ${now} already.`);
-        while (standing.get(line[head]) !== "waiting" || places.get(line[head]) !== head) head += 1;
-        const place = places.get(entry) + 1;
-        const text = `In ${where} ${entry} (place ${place}) was let in before ${line[head]} (place ${head + 1}).`;
-        need(line[head] === entry, "moves", text);
-        standing.set(entry, "called");
-        calls += 1;
-      } else if (move === "parked" || move === "missed") {
-        standing.set(entry, "away");
-      } else if (move === "back") {
-        need(now === "away", "moves", `In ${where} ${entry} came back who was not away.`);
-        standing.set(entry, "waiting");
-        head = Math.min(head, places.get(entry));
+// The line as the chain tells it, played again move by move.
+class Line {
+  constructor(entries) {
+    this.size = entries.length;
+    this.order = entries.map((entry, key) => [key, entry]); // places from 0, then who came late
+    this.keys = new Map(this.order.map(([key, entry]) => [entry, key]));
+    this.standing = new Map(entries.map((entry) => [entry, "waiting"]));
+    this.since = new Map(); // the link in which somebody was called or went away
+    [this.head, this.late, this.restored, this.calls, this.byStaff] = [0, 0, 0, 0, 0];
+  }
+
+  play(link) {
+    this.link = link.number;
+    if (link.kind === "restored") this.restored = this.link;
+    if (link.kind !== "moves") return;
+    const rewound = Boolean(link.payload.rewound);
+    for (const [move, entry, number] of link.payload.moves) {
+      if (entry === undefined) throw new RangeError("list index out of range");
+      const now = this.standing.get(entry);
+      if (move === "joined" || move === "restored") {
+        this.join(move, entry, number, now);
+      } else if (move === "staff") {
+        if (now === undefined) this.insert(entry, number);
+        this.byStaff += 1;
+        this.set(entry, "called");
       } else {
-        standing.set(entry, "gone");
+        need(now !== undefined, "moves", `In link ${this.link} ${entry} was ${move} who never joined.`);
+        if (move === "called") {
+          this.call(entry, now, rewound);
+        } else if (move === "regained") {
+          need(this.restored > 0, "moves", `In link ${this.link} ${entry} regained a turn, but nothing was lost.`);
+          this.set(entry, "called");
+        } else if (move === "parked" || move === "missed") {
+          this.set(entry, "away");
+        } else if (move === "back") {
+          need(now === "away" || rewound, "moves", `In link ${this.link} ${entry} came back who was not away.`);
+          this.set(entry, "waiting");
+        } else {
+          this.set(entry, "gone");
+        }
       }
     }
   }
-  return `${calls} people were let in, each when it was their turn; staff let in ${interventions}.`;
+
+  // Where a key stands, or would stand, in the order.
+  at(key) {
+    let [low, high] = [0, this.order.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.order[middle][0] < key) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  set(entry, standing) {
+    this.standing.set(entry, standing);
+    this.since.set(entry, this.link);
+    if (standing === "waiting") this.head = Math.min(this.head, this.at(this.keys.get(entry)));
+  }
+
+  insert(entry, number) {
+    const key = this.size + number - 1;
+    this.keys.set(entry, key);
+    this.order.splice(this.at(key), 0, [key, entry]);
+    this.set(entry, "waiting");
+  }
+
+  join(move, entry, number, now) {
+    const fresh = now === undefined || now === "gone" || (this.since.get(entry) ?? 0) < this.restored;
+    need(fresh, "moves", `In link ${this.link} ${entry} joined a second time.`);
+    if (move === "joined") {
+      need(number > this.late, "moves", `In link ${this.link} ${entry} joined in front of somebody.`);
+      this.late = number;
+    } else {
+      need(this.restored > 0, "moves", `In link ${this.link} ${entry} got a place back, but nothing was lost.`);
+    }
+    this.insert(entry, number);
+  }
+
+  call(entry, now, rewound) {
+    this.calls += 1;
+    if (now !== "waiting") {
+      const again = (now === "called" || now === "away") && this.since.get(entry) <= this.restored;
+      need(again, "moves", `In link ${this.link} ${entry} was let in who was ${now} already.`);
+    } else if (!rewound) {
+      const [key, first] = this.first();
+      const mine = this.keys.get(entry);
+      const text = `In link ${this.link} ${entry} (place ${mine + 1}) was let in before ${first} (place ${key + 1}).`;
+      need(first === entry, "moves", text);
+    }
+    this.set(entry, "called");
+  }
+
+  // Who joined again stands at their last place only.
+  first() {
+    for (;;) {
+      const [key, entry] = this.order[this.head];
+      if (this.standing.get(entry) === "waiting" && this.keys.get(entry) === key) return [key, entry];
+      this.head += 1;
+    }
+  }
+}
+
+function checkMoves(published) {
+  const line = new Line(published.entries);
+  for (const link of published.chain) line.play(link);
+  return `${line.calls} people were let in, each when it was their turn; staff let in ${line.byStaff}.`;
 }

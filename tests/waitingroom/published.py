@@ -41,12 +41,12 @@ def line(people: int = 40, late: int = 3, beacon: str = "") -> dict[str, Any]:
     link(chain, "lobby", commitment=promise)
     link(chain, "draw", commitment=promise, seed=SEED.hex(), root=root, beacon=beacon, size=people)
     link(chain, "open")
-    link(chain, "moves", moves=[["joined", entry(1000 + number)] for number in range(late)])
+    link(chain, "moves", moves=[["joined", entry(1000 + number), number + 1] for number in range(late)])
     first = [["called", order[0]], ["called", order[1]], ["parked", order[2]], ["called", order[3]]]
     link(chain, "moves", moves=[*first, ["left", order[0]]])
     link(chain, "pause", reason="The card network is down.")
     link(chain, "resume")
-    link(chain, "moves", moves=[["staff", order[20]], ["staff", entry(2000)]])
+    link(chain, "moves", moves=[["staff", order[20]], ["staff", entry(2000), late + 1]])
     back = [["back", order[2]], ["called", order[2]], ["done", order[1]]]
     link(chain, "moves", moves=[*back, *(["called", found] for found in order[4:10]), ["missed", order[9]]])
     return {

@@ -146,12 +146,12 @@ def before_who_came_back():
 
 
 def late_before_drawn():
-    return moved(["joined", entry(900)], ["called", entry(900)])
+    return moved(["joined", entry(900), 1], ["called", entry(900)])
 
 
 def late_out_of_turn():
     drawn = [["called", found] for found in LINE["entries"]]
-    return moved(*drawn, ["joined", entry(900)], ["joined", entry(901)], ["called", entry(901)])
+    return moved(*drawn, ["joined", entry(900), 1], ["joined", entry(901), 2], ["called", entry(901)])
 
 
 def let_in_twice():
@@ -167,7 +167,19 @@ def let_in_from_nowhere():
 
 
 def joined_twice():
-    return moved(["joined", FIRST])
+    return moved(["joined", FIRST, 1])
+
+
+def in_front_of_somebody():
+    return moved(["joined", entry(900), 2], ["joined", entry(901), 1])
+
+
+def place_back_for_nothing():
+    return moved(["restored", entry(900), 1])
+
+
+def turn_back_for_nothing():
+    return moved(["regained", FIRST])
 
 
 def back_from_nowhere():
@@ -215,10 +227,13 @@ BREACHES = {
     let_in_who_had_left: ("moves", f"In link 4 {FIRST} was let in who was gone already."),
     let_in_from_nowhere: ("moves", f"In link 4 {entry(900)} was called who never joined."),
     joined_twice: ("moves", f"In link 4 {FIRST} joined a second time."),
+    in_front_of_somebody: ("moves", f"In link 4 {entry(901)} joined in front of somebody."),
+    place_back_for_nothing: ("moves", f"In link 4 {entry(900)} got a place back, but nothing was lost."),
+    turn_back_for_nothing: ("moves", f"In link 4 {FIRST} regained a turn, but nothing was lost."),
     back_from_nowhere: ("moves", f"In link 4 {FIRST} came back who was not away."),
     other_format: ("file", "This is no fairseat-line-1 file."),
     without_chain: ("file", "`chain` is missing."),
-    nonsense: ("file", "The file is not put together as it must be: a move has two parts."),
+    nonsense: ("file", "The file is not put together as it must be: list index out of range."),
 }
 
 
@@ -264,12 +279,42 @@ def test_no_link_but_the_last_can_be_taken_out(at):
 
 
 def test_who_left_and_joins_again_stands_at_the_end():
-    again = moved(["left", FIRST], ["joined", FIRST], ["called", SECOND], *(["called", e] for e in LINE["entries"][2:]))
+    again = moved(
+        ["left", FIRST], ["joined", FIRST, 1], ["called", SECOND], *(["called", e] for e in LINE["entries"][2:])
+    )
     assert len(verify(again)) == 5
 
     link(again["chain"], "moves", moves=[["called", FIRST]])
     assert len(verify(again)) == 5
-    assert breach(moved(["left", FIRST], ["joined", FIRST], ["called", FIRST])).step == "moves"
+    assert breach(moved(["left", FIRST], ["joined", FIRST, 1], ["called", FIRST])).step == "moves"
+
+
+def test_after_a_loss_people_get_back_what_they_had_and_the_chain_says_so():
+    """The store lost its last second: a call, a place, and two who lined up. The book says so, and nobody lost anything."""
+    published = moved(["called", FIRST], ["joined", entry(900), 1], ["joined", entry(901), 2])
+    chain = published["chain"]
+    link(chain, "restored", epoch=2)
+    again = [["called", FIRST], ["regained", SECOND], ["joined", entry(900), 1_000_003], ["restored", entry(902), 3]]
+    link(chain, "moves", rewound=True, moves=[*again, ["called", LINE["entries"][9]]])
+    drawn = [["called", found] for found in LINE["entries"][2:] if found != LINE["entries"][9]]
+    late = [["called", entry(901)], ["called", entry(902)], ["called", entry(900)]]
+
+    assert verify(published)
+    link(chain, "moves", moves=[*drawn, *late])
+    assert verify(published)[-1].text.startswith("43 people were let in")
+    again = deepcopy(published)
+    link(again["chain"], "moves", moves=[["called", THIRD]])
+    assert breach(again).step == "moves"
+
+
+def test_a_line_without_a_lobby_is_first_come_first_served():
+    published = LINE | {"seed": "", "root": "", "size": 0, "entries": [], "chain": []}
+    link(published["chain"], "open")
+    link(published["chain"], "moves", moves=[["joined", entry(1), 1], ["joined", entry(2), 2], ["called", entry(1)]])
+
+    assert [step.step for step in verify(published)] == ["chain", "draw", "moves"]
+    link(published["chain"], "moves", moves=[["joined", entry(3), 3], ["called", entry(3)]])
+    assert str(breach(published)).endswith(f"(place 3) was let in before {entry(2)} (place 2).")
 
 
 @given(st.lists(st.sampled_from(["call", "park", "back", "leave", "join", "miss"]), max_size=80), st.randoms())
@@ -298,7 +343,7 @@ def test_any_line_that_calls_the_first_who_is_there_is_proven(steps, random):
             late += 1
             waiting.append(entry(5000 + late))
             places[waiting[-1]] = len(places)
-            moves.append(["joined", waiting[-1]])
+            moves.append(["joined", waiting[-1], late])
 
     assert verify(moved(*moves))[-1].step == "moves"
 

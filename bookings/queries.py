@@ -5,7 +5,7 @@ from uuid import UUID
 from django.db.models import Prefetch, Q, QuerySet
 from django.db.models.functions import Now
 
-from bookings.models import Booking, BookingSeat, Ticket
+from bookings.models import Booking, BookingSeat, Ticket, TicketChange, TicketHandover
 from bookings.references import normalise_reference
 from bookings.states import LIVE, Status
 from common.errors import Invalid, NotFound
@@ -20,7 +20,10 @@ class ChooseCategory(Invalid):
 def bookings_with_all() -> QuerySet[Booking]:
     """Return bookings with everything that pages and answers show, in a fixed number of statements."""
     return Booking.objects.select_related("event", "category").prefetch_related(
-        Prefetch("tickets", Ticket.objects.select_related("seat").order_by("number")),
+        Prefetch(
+            "tickets",
+            Ticket.objects.select_related("seat").prefetch_related(waiting_handovers()).order_by("number"),
+        ),
         Prefetch(
             "booking_seats", BookingSeat.objects.filter(live=True).select_related("seat").order_by("seat__number")
         ),
@@ -84,27 +87,62 @@ def only_category_of(*, event_id: UUID) -> UUID:
     return categories[0]
 
 
+def waiting_handovers() -> Prefetch:
+    """Return what loads along with tickets who is invited to take them."""
+    waiting = TicketHandover.objects.filter(status__in=TicketHandover.WAITING).select_related("invitee")
+    return Prefetch("handovers", waiting, to_attr="waiting_handovers")
+
+
 def get_ticket_for(*, user_id: UUID, code: str) -> Ticket:
     """
-    Load a person's own ticket by its code.
+    Load a ticket that a person holds by its code: what is nobody's yet has none to show.
 
     :raises NotFound: if there is none, or it is somebody else's
     """
-    ticket = tickets_with_all().filter(code=code, booking__user_id=user_id).first()
+    ticket = tickets_with_all().filter(code=code, holder_id=user_id).exclude(status=Ticket.Status.UNASSIGNED).first()
     if ticket is None:
         raise NotFound
     return ticket
 
 
+def get_ticket_to_give(*, user_id: UUID, ticket_id: UUID) -> Ticket:
+    """
+    Load a ticket by its id for its holder, or for its buyer.
+
+    :raises NotFound: if there is none, or it is somebody else's
+    """
+    ticket = tickets_with_all().filter(mine_to_give(user_id) | Q(booking__user_id=user_id), pk=ticket_id).first()
+    if ticket is None:
+        raise NotFound("There is no such ticket, or it is not yours.")
+    return ticket
+
+
 def list_tickets_for(*, user_id: UUID) -> QuerySet[Ticket]:
-    """Return a person's tickets that are not void, soonest event first."""
-    mine = tickets_with_all().filter(booking__user_id=user_id).exclude(status=Ticket.Status.VOID)
-    return mine.order_by("booking__event__starts_at", "booking_id", "number")
+    """Return the tickets a person holds, and those they bought that wait for a holder, soonest event first."""
+    found = tickets_with_all().filter(mine_to_give(user_id)).exclude(status=Ticket.Status.VOID)
+    return found.order_by("booking__event__starts_at", "booking_id", "number")
+
+
+def mine_to_give(user_id: UUID) -> Q:
+    """Tickets that somebody holds, or bought and may still give their first holder."""
+    return Q(holder_id=user_id) | Q(status=Ticket.Status.UNASSIGNED, booking__user_id=user_id)
+
+
+def get_held_ticket(*, user_id: UUID, event_id: UUID) -> Ticket | None:
+    """Return a ticket that somebody else bought and this person holds, or None."""
+    held = tickets_with_all().filter(holder_id=user_id, event_id=event_id, status__in=Ticket.OPENS)
+    return held.exclude(booking__user_id=user_id).order_by("number").first()
+
+
+def history_of(ticket: Ticket) -> QuerySet[TicketChange]:
+    """Return how a ticket came to its holder, oldest first."""
+    return TicketChange.objects.filter(ticket=ticket).select_related("from_holder", "to_holder").order_by("id")
 
 
 def tickets_with_all() -> QuerySet[Ticket]:
-    """Return tickets with their booking, event, category and seat."""
-    return Ticket.objects.select_related("booking__event", "booking__category", "booking__user", "seat")
+    """Return tickets with their booking, event, category, seat and who is invited to take them."""
+    found = Ticket.objects.select_related("booking__event", "booking__category", "booking__user", "seat", "holder")
+    return found.prefetch_related(waiting_handovers())
 
 
 def own(which: Q, user_id: UUID) -> Booking:

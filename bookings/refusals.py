@@ -102,6 +102,51 @@ class ExtensionRefused(Conflict):
     message = "This hold can not be extended any further."
 
 
+class HasTicket(Conflict):
+    code = "has_ticket"
+    message = "You have a ticket for this event already. Each person holds one."
+
+
+class NamedOneself(Conflict):
+    code = "named_oneself"
+    message = "This ticket is yours already. Name somebody else."
+
+
+class TicketNotGivable(Conflict):
+    code = "ticket_not_givable"
+    message = "This ticket can not be given to anybody any more."
+
+
+class TooLateToGive(Conflict):
+    code = "too_late_to_give"
+    message = "It is too late to pass this ticket on."
+
+
+class NothingToRecall(Conflict):
+    code = "nothing_to_recall"
+    message = "There is nothing to take back: nobody is invited, or they have the ticket already."
+
+
+class TooManyInvitations(TooMany):
+    code = "too_many_invitations"
+    message = "This ticket was offered to many people today. Try again tomorrow."
+
+
+class InvitationNotFound(Gone):
+    code = "invitation_over"
+    message = "This invitation is over: the ticket was taken, taken back or cancelled, or the link is incomplete."
+
+
+class InvitationOver(Gone):
+    code = "invitation_over"
+    message = "This invitation is over. Ask the person who sent it for a new one."
+
+
+class WrongAddressee(Forbidden):
+    code = "wrong_addressee"
+    message = "This invitation was sent to another address. Log in, or sign up, with the address that got the mail."
+
+
 BY_OUTCOME = {
     "not_found": CategoryNotFound,
     "event_cancelled": EventCancelled,
@@ -118,7 +163,8 @@ BY_OUTCOME = {
     "sold_out": SoldOut,
 }
 ONE_CLAIM = ("one_live_booking_per_person_event_and_source", "one_waitlist_claim_per_person_and_event")
-BY_SQLSTATE = {"FS001": SoldOut, "FS002": IllegalTransition, "FS003": TicketLimit}
+ONE_TICKET = "one_personal_ticket_per_holder_and_event"
+BY_SQLSTATE = {"FS001": SoldOut, "FS002": IllegalTransition, "FS003": TicketLimit, "FS006": VerificationRequired}
 
 
 @contextmanager
@@ -129,6 +175,8 @@ def database_refusals() -> Iterator[None]:
     except IntegrityError as error:
         if any(name in str(error) for name in ONE_CLAIM):
             raise HoldExists from error
+        if ONE_TICKET in str(error):
+            raise HasTicket from error
         raise
     except DatabaseError as error:
         refusal = BY_SQLSTATE.get(getattr(error.__cause__, "sqlstate", None) or "")

@@ -28,3 +28,9 @@ def cancel_of_cancelled_events() -> int:
     return sum(
         services.cancel_event_bookings(event_id=event_id) for event_id in queries.cancelled_events_with_bookings()
     )
+
+
+@jobs.periodic("bookings.expire_handovers", every="SWEEP_SECONDS")
+def expire_handovers() -> int:
+    """End the invitations to take a ticket whose time has passed."""
+    return services.expire_handovers()

@@ -6,7 +6,7 @@ Declared with django-pgtrigger, so migrations carry it. The SQL is generated fro
 `bookings.refusals` turns into errors:
 
 FS001  not enough free seats      FS002  illegal change of status     FS003  more tickets than one person may have
-FS004  a field that never changes FS005  tickets do not match
+FS004  a field that never changes FS005  tickets do not match  FS006  a holder who was not verified (`registrations`)
 """
 
 from collections.abc import Iterable
@@ -122,6 +122,63 @@ TICKETS_MATCH = """
     END IF;
     RETURN NULL;
 """
+
+# Whose a ticket may be follows from what it is for, so that no code can leave the question open.
+TICKET_GUARD = """
+    IF TG_OP = 'INSERT' THEN
+        SELECT booking.event_id, event.requires_face_verification, booking.user_id INTO NEW.event_id, NEW.personal, buyer
+            FROM bookings_booking booking JOIN events_event event ON event.id = booking.event_id
+            WHERE booking.id = NEW.booking_id;
+        IF NOT NEW.personal AND NEW.holder_id IS NULL THEN
+            NEW.holder_id = buyer;
+        END IF;
+        RETURN NEW;
+    END IF;
+    IF (NEW.booking_id, NEW.event_id, NEW.personal, NEW.number)
+        IS DISTINCT FROM (OLD.booking_id, OLD.event_id, OLD.personal, OLD.number) THEN
+        RAISE EXCEPTION 'what a ticket is for never changes' USING ERRCODE = 'FS004';
+    END IF;
+    IF NEW.holder_id IS DISTINCT FROM OLD.holder_id AND (OLD.status IN ('used', 'void') OR NEW.code = OLD.code) THEN
+        RAISE EXCEPTION 'a ticket that was used or is void keeps its holder, and a new holder gets a new code'
+            USING ERRCODE = 'FS004';
+    END IF;
+    IF OLD.status = 'void' AND NEW.status <> 'void' THEN
+        RAISE EXCEPTION 'a void ticket stays void' USING ERRCODE = 'FS002';
+    END IF;
+    RETURN NEW;
+"""
+
+TICKET_REMEMBERS = """
+    INSERT INTO bookings_ticketchange (ticket_id, from_holder_id, to_holder_id, from_status, to_status, at)
+        VALUES (NEW.id, OLD.holder_id, NEW.holder_id, OLD.status, NEW.status, now());
+    IF NEW.status IN ('used', 'void') THEN
+        UPDATE bookings_tickethandover SET status = 'ended', ended_at = now(), email = '', token_hash = ''
+            WHERE ticket_id = NEW.id AND status IN ('open', 'accepted');
+    END IF;
+    RETURN NULL;
+"""
+
+
+def ticket_triggers() -> list[pgtrigger.Trigger]:
+    """Return the triggers of the ticket table."""
+    return [
+        pgtrigger.Trigger(
+            name="ticket_guard",
+            when=pgtrigger.Before,
+            operation=pgtrigger.Insert | pgtrigger.Update,
+            declare=[("buyer", "uuid")],
+            func=TICKET_GUARD,
+        ),
+        pgtrigger.Trigger(
+            name="ticket_remembers",
+            when=pgtrigger.After,
+            operation=pgtrigger.UpdateOf("status", "holder_id"),
+            condition=pgtrigger.Condition(
+                "OLD.status IS DISTINCT FROM NEW.status OR OLD.holder_id IS DISTINCT FROM NEW.holder_id"
+            ),
+            func=TICKET_REMEMBERS,
+        ),
+    ]
 
 
 def booking_triggers() -> list[pgtrigger.Trigger]:

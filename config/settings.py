@@ -206,6 +206,9 @@ OUTBOX_SECONDS = env_int("OUTBOX_SECONDS", 5, low=1, high=3600)
 SWEEP_SECONDS = env_int("SWEEP_SECONDS", 60, low=1, high=3600)
 MAX_TICKETS_PER_BOOKING = env_int("MAX_TICKETS_PER_BOOKING", 10, low=1, high=1000)
 CANCEL_UNTIL_HOURS = env_int("CANCEL_UNTIL_HOURS", 24)
+TRANSFER_UNTIL_HOURS = env_int("TRANSFER_UNTIL_HOURS", 24, high=24 * 365)
+INVITATION_SECONDS = env_int("INVITATION_SECONDS", 7 * 86_400, low=60)
+INVITATIONS_PER_TICKET = env_int("INVITATIONS_PER_TICKET", 10, low=1, high=1000)  # a day
 HOLDS_COMMIT_ASYNC = env_bool("HOLDS_COMMIT_ASYNC", False)
 BOOKING_GATES = ["registrations.gates.face_verified"]  # asked before seats of an event that has a gate are held
 SHARED_READ_MS = env_int(

@@ -1,5 +1,6 @@
 """Sales: turning a paid (or free) hold into tickets, also when the money comes late."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -10,6 +11,7 @@ from bookings.gates import refuse_unverified
 from bookings.models import Booking, BookingSeat, Ticket
 from bookings.references import new_ticket_code
 from bookings.refusals import (
+    HasTicket,
     HoldExists,
     HoldExpired,
     SeatsGone,
@@ -121,18 +123,49 @@ def issue_tickets(booking: Booking) -> None:
             .select_related("seat")
             .order_by("seat__rank", "seat__number")
         )
+    if booking.event.requires_face_verification:
+        issue_personal_tickets(booking, seats)
+    else:
+        make_tickets(booking, seats, own=booking.quantity)
+    outbox.put(topic="tickets_mail", dedupe_key=f"tickets_mail:{booking.pk}", booking_id=str(booking.pk))
+    booking_confirmed.send(Booking, booking_id=booking.pk)
+
+
+def make_tickets(booking: Booking, seats: Sequence[BookingSeat | None], *, own: int) -> None:
+    """Write the tickets of a booking: the first `own` are the buyer's, each other one waits for a holder of its own."""
+    name = booking.user.display_name
     Ticket.objects.bulk_create(
         Ticket(
             booking=booking,
+            event_id=booking.event_id,
             code=new_ticket_code(),
             number=number,
             seat=taken.seat if taken else None,
-            holder_name=booking.user.display_name,
+            holder_id=booking.user_id if number <= own else None,
+            holder_name=name if number <= own else "",
+            status=Ticket.Status.ACTIVE if number <= own else Ticket.Status.UNASSIGNED,
         )
         for number, taken in enumerate(seats, start=1)
     )
-    outbox.put(topic="tickets_mail", dedupe_key=f"tickets_mail:{booking.pk}", booking_id=str(booking.pk))
-    booking_confirmed.send(Booking, booking_id=booking.pk)
+
+
+def issue_personal_tickets(booking: Booking, seats: Sequence[BookingSeat | None]) -> None:
+    """
+    Make the tickets of an event that checks faces: one is the buyer's, if they hold none yet.
+
+    Somebody else's ticket that becomes theirs in this very moment is seen by the constraint, without a lock that a sale waits for.
+    """
+    held = Ticket.objects.filter(
+        personal=True, event_id=booking.event_id, holder_id=booking.user_id, status__in=Ticket.OPENS
+    )
+    if not held.exists():
+        try:
+            with transaction.atomic(), database_refusals():
+                make_tickets(booking, seats, own=1)
+            return
+        except HasTicket:
+            pass
+    make_tickets(booking, seats, own=0)
 
 
 def load(booking_id: UUID) -> Booking:

@@ -64,6 +64,20 @@ def env_list(name: str, default: str = "") -> list[str]:
     return [item.strip() for item in env(name, default).split(",") if item.strip()]
 
 
+def env_ints(name: str, default: str, *, low: int = 0, high: int = 10**9) -> list[int]:
+    """
+    Read a comma-separated list of whole numbers between `low` and `high`, both included.
+
+    :raises SettingError: if one of them is no number or out of range
+    """
+    items = env_list(name, default)
+    if not all(item.isascii() and item.isdigit() and low <= int(item) <= high for item in items):
+        raise SettingError(
+            name, f"is {','.join(items)!r}; write numbers from {low} to {high} with commas between them."
+        )
+    return [int(item) for item in items]
+
+
 def env_url(name: str, default: str, *, schemes: tuple[str, ...]) -> str:
     """
     Read a URL whose scheme is one of `schemes`.

@@ -24,7 +24,6 @@ class WaitlistEntryAdmin(ReadOnlyAdmin):
     list_display = [
         "position",
         "event",
-        "category",
         "user",
         "quantity",
         "coloured_status",
@@ -32,14 +31,13 @@ class WaitlistEntryAdmin(ReadOnlyAdmin):
         "eligible",
         "joined_at",
     ]
-    list_select_related = ["event", "category", "user"]
+    list_select_related = ["event", "user"]
     list_filter = ["status", "reason", "eligible", "joined_at"]
     search_fields = ["event__name", "user__email", "user__name"]
     search_help_text = "Event, mail or name"
     ordering = ["event_id", "joined_at", "id"]
     fields = [
         "event",
-        "category",
         "user",
         "quantity",
         "coloured_status",

@@ -1,3 +1,29 @@
-"""What is found by being imported: periodic work and invariants."""
+"""Reactions to announcements, each one a task after commit; and what is found by being imported: tasks, news, invariants."""
 
-from waitlist import invariants, tasks  # noqa: F401
+from functools import partial
+from typing import Any
+
+from django.db import transaction
+from django.dispatch import receiver
+
+from bookings.signals import booking_ended
+from events.signals import event_cancelled, seats_freed
+from waitlist import invariants, news, tasks  # noqa: F401
+
+
+@receiver(booking_ended)
+def look_at_the_booking(booking_id: Any, **_: Any) -> None:
+    """Offer released seats at once; with the broker away, the sweep does it."""
+    transaction.on_commit(partial(tasks.process_booking.delay, booking_id=str(booking_id)), robust=True)
+
+
+@receiver(seats_freed)
+def look_at_the_category(category_id: Any, **_: Any) -> None:
+    """Offer added seats at once."""
+    transaction.on_commit(partial(tasks.process_category.delay, category_id=str(category_id)), robust=True)
+
+
+@receiver(event_cancelled)
+def close_its_list(event_id: Any, **_: Any) -> None:
+    """Close the list of a cancelled event at once."""
+    transaction.on_commit(partial(tasks.close_list.delay), robust=True)

@@ -72,9 +72,9 @@ def test_entry_without_category_waits_for_every_category_of_its_event():
 
     entry = join(cheap, quantity=2)
 
-    assert entry.category_id is None
+    assert entry.category_ids == []
     assert (waiting(cheap), waiting(dear)) == (2, 2)
-    services.join(user_id=entry.user_id, event_id=event.pk, category_id=dear.pk, quantity=1)
+    services.join(user_id=entry.user_id, event_id=event.pk, category_ids=[dear.pk], quantity=1)
     assert (waiting(cheap), waiting(dear)) == (0, 1)
 
 
@@ -115,7 +115,7 @@ def test_entry_moves_only_along_its_table(name, status):
     ended = {} if status in WaitlistEntry.LIVE else {"ended_at": Now()}
     offer = {"offer_expires_at": Now()} if status == "offered" else {}
     entry = WaitlistEntry.objects.create(
-        user=UserFactory(), event=category.event, category=category, status=status, **ended, **offer
+        user=UserFactory(), event=category.event, status=status, **ended, **offer
     )
     step = WaitlistEntry.TRANSITIONS[name]
     changes = {"ended_at": None if step.target in WaitlistEntry.LIVE else Now()}

@@ -1,0 +1,42 @@
+"""
+The order in which locks are taken, written once: an event's line, the person in it, their entry, bookings, inventory rows.
+
+Whoever makes an entry wait shares the line of its event; offers have it to themselves for one statement. So an entry is
+either seen by an offer or joined after it, and "who was first" has one answer. The person's lock is the one under which
+their holds are taken (`hold_seats`).
+"""
+
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from events.models import SeatInventory
+from waitlist.models import WaitlistEntry
+
+
+def lock_person(user_id: UUID, event_id: UUID) -> None:
+    """Share the line of an event and lock one person in it, until the transaction ends."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_advisory_xact_lock_shared(hashtextextended('waitlist' || %s, 0)),"
+            " pg_advisory_xact_lock(hashtextextended(%s || %s, 0))",
+            [str(event_id), str(user_id), str(event_id)],
+        )
+
+
+def lock_entry(entry: WaitlistEntry) -> WaitlistEntry:
+    """Lock an entry for a change, its person first, and return it as it is now."""
+    lock_person(entry.user_id, entry.event_id)
+    return WaitlistEntry.objects.select_for_update(of=("self",), no_key=True).select_related("booking").get(pk=entry.pk)
+
+
+def lock_inventories(event_id: UUID) -> None:
+    """Lock the counters of every category of an event, in their order, before any of them is touched out of it."""
+    rows = SeatInventory.objects.select_for_update(of=("self",), no_key=True).filter(category__event_id=event_id)
+    list(rows.order_by("category_id").values_list("pk", flat=True))
+
+
+def forbid_outside_transaction() -> None:
+    """Fail where a lock would be gone with the statement that took it."""
+    if not connection.in_atomic_block:
+        raise transaction.TransactionManagementError("Locks of the waitlist need a transaction.")

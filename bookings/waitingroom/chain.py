@@ -61,10 +61,17 @@ def append(*, event_id: UUID, kind: str, **payload: Any) -> ChainLink:
     return link
 
 
-def append_moves(*, event_id: UUID, moves: Sequence[tuple[str, str]]) -> None:
-    """Append what happened to people in line, in its order: (move, entry), e.g. `("called", "9f…")`."""
+def append_moves(*, event_id: UUID, moves: Sequence[Sequence[Any]], rewound: bool = False) -> None:
+    """
+    Append what happened to people in line, in its order, e.g. `["called", "9f…"]` (`bookings/waitingroom/moves.py`).
+
+    `rewound`: the store had lost its tail and told another story since, until it was filled anew; the chain says so.
+    """
+    if rewound:
+        append(event_id=event_id, kind="restored")
     for at in range(0, len(moves), MOVES_IN_ONE_LINK):
-        append(event_id=event_id, kind="moves", moves=[list(move) for move in moves[at : at + MOVES_IN_ONE_LINK]])
+        some = [list(move) for move in moves[at : at + MOVES_IN_ONE_LINK]]
+        append(event_id=event_id, kind="moves", moves=some, **({"rewound": True} if rewound else {}))
 
 
 def content(link: ChainLink) -> dict[str, Any]:

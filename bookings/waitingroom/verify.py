@@ -182,12 +182,13 @@ class Line:
                 self.by_staff += 1
                 self.set(entry, CALLED)
                 continue
+            if move == "regained":
+                need(self.restored > 0, "moves", f"In link {self.link} {entry} regained a turn, but nothing was lost.")
+                self.set(entry, CALLED)
+                continue
             need(now is not None, "moves", f"In link {self.link} {entry} was {move} who never joined.")
             if move == "called":
                 self.call(entry, str(now), rewound)
-            elif move == "regained":
-                need(self.restored > 0, "moves", f"In link {self.link} {entry} regained a turn, but nothing was lost.")
-                self.set(entry, CALLED)
             elif move in {"parked", "missed"}:
                 self.set(entry, AWAY)
             elif move == "back":

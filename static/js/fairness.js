@@ -235,13 +235,13 @@ class Line {
         if (now === undefined) this.insert(entry, number);
         this.byStaff += 1;
         this.set(entry, "called");
+      } else if (move === "regained") {
+        need(this.restored > 0, "moves", `In link ${this.link} ${entry} regained a turn, but nothing was lost.`);
+        this.set(entry, "called");
       } else {
         need(now !== undefined, "moves", `In link ${this.link} ${entry} was ${move} who never joined.`);
         if (move === "called") {
           this.call(entry, now, rewound);
-        } else if (move === "regained") {
-          need(this.restored > 0, "moves", `In link ${this.link} ${entry} regained a turn, but nothing was lost.`);
-          this.set(entry, "called");
         } else if (move === "parked" || move === "missed") {
           this.set(entry, "away");
         } else if (move === "back") {

@@ -12,6 +12,7 @@ from accounts.api import views as accounts
 from bookings.api import views as bookings
 from events.api import views as events
 from payments.api import views as payments
+from waitlist.api import views as waitlist
 
 urlpatterns = [
     # Sign-up and log-in without the method in the path.
@@ -24,8 +25,10 @@ urlpatterns = [
     path("concert", events.EventsView.as_view()),
     path("concert/<str:event_id>", events.EventView.as_view()),
     # Bookings of the ticket API.
-    path("tickets/book", bookings.BookingsView.as_view()),
+    path("tickets/book", bookings.BookingsView.as_view(partial_unless_refused=True)),
     path("tickets/cancel", bookings.CancelByBodyView.as_view()),
+    path("waitinglists", waitlist.EveryWaitlistView.as_view()),
+    path("waitinglists/join-waitlist", waitlist.JoinView.as_view()),
     # Bookings and payments of the concert API, in the singular.
     path("booking", bookings.BookingsView.as_view()),
     path("booking/mine", bookings.ConfirmedBookingsView.as_view()),

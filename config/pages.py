@@ -14,10 +14,13 @@ from django.views.decorators.http import require_safe
 
 from bookings.models import Booking
 from bookings.queries import get_current_hold, get_live_booking_for
+from bookings.waitingroom.pages import line_for, lines_of
 from common.models import SentMail
 from common.pages import busy
 from config.api import BUSY, is_api, is_transient, json_error
 from registrations.queries import Journey, find_registration, journey_of
+from waitlist.models import WaitlistEntry
+from waitlist.queries import get_live_entry
 
 
 def site(request: HttpRequest) -> dict[str, Any]:
@@ -27,8 +30,9 @@ def site(request: HttpRequest) -> dict[str, Any]:
 
 class CurrentHoldMiddleware:
     """
-    Gives pages `request.current_hold()`, the hold that a person has right now, `request.live_booking(event_id)` and
-    `request.journey(event_id)`, where they stand with an event that checks faces.
+    Gives pages `request.current_hold()`, the hold that a person has right now, `request.live_booking(event_id)`,
+    `request.waitlist_entry(event_id)`, `request.journey(event_id)`, where they stand with an event that checks faces, and
+    `request.line(event)` and `request.lines()`, their place in the line of an event and in all of them.
 
     Each is looked up at most once and only when asked. The catalogue lies below and may not import them, yet its pages show
     the bar with the time left, the tickets that somebody has already and the way through the face check.
@@ -41,7 +45,10 @@ class CurrentHoldMiddleware:
         if not is_api(request):
             request.current_hold = cache(partial(current_hold, request))  # type: ignore[attr-defined]
             request.live_booking = cache(partial(live_booking, request))  # type: ignore[attr-defined]
+            request.waitlist_entry = cache(partial(waitlist_entry, request))  # type: ignore[attr-defined]
             request.journey = cache(partial(journey, request))  # type: ignore[attr-defined]
+            request.line = cache(partial(line_for, request))  # type: ignore[attr-defined]
+            request.lines = cache(partial(lines_of, request))  # type: ignore[attr-defined]
         return self.get_response(request)
 
 
@@ -56,6 +63,13 @@ def live_booking(request: HttpRequest, event_id: UUID) -> Booking | None:
     user = getattr(request, "user", None)
     signed_in = user is not None and user.is_authenticated
     return get_live_booking_for(user_id=user.pk, event_id=event_id) if user is not None and signed_in else None
+
+
+def waitlist_entry(request: HttpRequest, event_id: UUID) -> WaitlistEntry | None:
+    """Return the place on an event's waitlist that the person behind a request has, or None."""
+    user = getattr(request, "user", None)
+    signed_in = user is not None and user.is_authenticated
+    return get_live_entry(user_id=user.pk, event_id=event_id) if user is not None and signed_in else None
 
 
 def journey(request: HttpRequest, event_id: UUID) -> Journey | None:

@@ -24,6 +24,7 @@ api = [
     path("", include("payments.api.urls")),
     path("", include("waitlist.api.urls")),
     path("", include("registrations.api.urls")),
+    path("", include("webhooks.api.urls")),
 ]
 
 urlpatterns = [
@@ -36,9 +37,11 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("", include("events.urls")),
     path("", include("bookings.urls")),
+    path("", include("bookings.waitingroom.urls")),
     path("", include("payments.urls")),
     path("", include("accounts.urls")),
     path("", include("faceverify.urls")),
+    path("", include("waitlist.urls")),
     path("", include("registrations.urls")),
     path("help", pages.static_page, {"name": "help"}, name="help"),
     path("privacy", pages.static_page, {"name": "privacy"}, name="privacy"),

@@ -73,7 +73,10 @@ def event(request: HttpRequest, event_id: UUID) -> HttpResponse:
     standing = standing_of(shown, now=now)
     mine = request.live_booking(event_id)  # type: ignore[attr-defined]
     journey = journey_of(request, shown)
-    parts = [version, standing.state, mine and (mine.pk, mine.status, mine.expires_at), mark_of(journey)]
+    place = request.waitlist_entry(event_id)  # type: ignore[attr-defined]
+    waits = place and (place.pk, place.status, place.position, place.quantity, place.offer_expires_at, place.eligible)
+    parts = [version, standing.state, mine and (mine.pk, mine.status, mine.expires_at), waits, mark_of(journey)]
+    parts += [line_mark(line_of(request, shown))]
     etag = page_etag(request, now, parts)
     return answer(request, etag, "events/event.html", event_context(request, standing, request.GET))
 
@@ -90,7 +93,10 @@ def event_context(request: HttpRequest, standing: Standing, asked: QueryDict) ->
         "event": standing.event,
         "standing": standing,
         "mine": request.live_booking(standing.event.pk),  # type: ignore[attr-defined]
+        "place": request.waitlist_entry(standing.event.pk),  # type: ignore[attr-defined]
+        "waitable": [tier for tier in standing.tiers if not tier.available and not tier.category.closed],
         "journey": journey_of(request, standing.event),
+        "line": line_of(request, standing.event),
         "chosen": chosen.category.pk if chosen else None,
         "quantity": choice.cleaned_data.get("quantity") or min(2, standing.most, max(1, most_free)),
         "numbers": range(1, min(standing.most, max(1, most_free)) + 1),
@@ -105,6 +111,16 @@ def event_context(request: HttpRequest, standing: Standing, asked: QueryDict) ->
 def journey_of(request: HttpRequest, event: Event) -> Any:
     """Return where the person stands with an event that checks faces; None where there is nothing to check, or no start yet."""
     return request.journey(event.pk) if event.requires_face_verification else None  # type: ignore[attr-defined]
+
+
+def line_of(request: HttpRequest, event: Event) -> Any:
+    """Return the person's place in the event's line; None where there is no line, or they have no place in it."""
+    return request.line(event) if event.queue_enabled else None  # type: ignore[attr-defined]
+
+
+def line_mark(line: Any) -> tuple[object, ...]:
+    """Return what of a place in line the page shows, for its ETag."""
+    return line and (str(line.phase), line.position, line.expires_at)
 
 
 def mark_of(journey: Any) -> tuple[object, ...]:
@@ -145,6 +161,7 @@ def page_etag(request: HttpRequest, now: datetime, parts: list[object]) -> str:
     minute = int(now.timestamp()) // 60
     hold = request.current_hold()  # type: ignore[attr-defined]
     held = f"{hold.pk} {hold.expires_at}" if hold else ""
+    held += " ".join(f"{stub.event_id} {line.title}" for stub, line in request.lines())  # type: ignore[attr-defined]
     return queries.etag(LAYOUT, request.get_full_path(), person, held, str(minute), *[str(part) for part in parts])
 
 

@@ -21,6 +21,7 @@ SECOND_PATHS = {
     "concert": "events",
     "concert/<str:event_id>": "events/<str:event_id>",
     "tickets/book": "bookings",
+    "waitinglists/join-waitlist": "waitlist/join",
     "booking": "bookings",
     "booking/mine": "bookings/mine",
     "booking/pending": "bookings/pending",
@@ -30,7 +31,7 @@ SECOND_PATHS = {
     "payment/create-intent": "payments/create-intent",
     "payment/webhook/stripe": "payments/webhook/stripe",
 }
-OF_THEIR_OWN = {"tickets/cancel"}  # the booking's id comes in the body
+OF_THEIR_OWN = {"tickets/cancel", "waitinglists"}  # the booking's id comes in the body, the event's in the query
 
 
 def view_of(route: str) -> type:

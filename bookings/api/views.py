@@ -28,6 +28,8 @@ def paged(request: Request, bookings: QuerySet[Booking], view: APIView) -> Answe
 class BookingsView(APIView):
     """POST takes a hold, GET lists one's bookings."""
 
+    partial_unless_refused = False  # for clients whose contract books what is left without being asked
+
     @extend_schema(
         operation_id="createBooking",
         tags=["bookings"],

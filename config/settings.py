@@ -10,7 +10,17 @@ from pathlib import Path
 import environ
 
 from config import embedded
-from config.env import development_fernet_key, development_secret, env, env_bool, env_int, env_list, env_path, env_url
+from config.env import (
+    development_fernet_key,
+    development_secret,
+    env,
+    env_bool,
+    env_int,
+    env_ints,
+    env_list,
+    env_path,
+    env_url,
+)
 from config.logs import report_errors, structlog_config
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -64,9 +74,11 @@ INSTALLED_APPS = [
     "events",
     "faceverify",
     "bookings",
+    "bookings.waitingroom",
     "payments",
     "waitlist",
     "registrations",
+    "webhooks",
     "config",
 ]
 MIDDLEWARE = [
@@ -137,6 +149,7 @@ if ROLE == "web":
 
 # -- Redis and Celery -------------------------------------------------------------------------------------------------
 REDIS_URL = env_url("REDIS_URL", EMBEDDED.redis_url if DEBUG else None, schemes=("redis", "rediss", "unix"))
+QUEUE_REDIS_URL = env_url("QUEUE_REDIS_URL", REDIS_URL, schemes=("redis", "rediss", "unix"))  # the waiting rooms'
 REDIS_TIMEOUT = 2
 CELERY_BROKER_URL = env("CELERY_BROKER_URL", embedded.broker_url(REDIS_URL))
 CELERY_TASK_IGNORE_RESULT = True
@@ -187,9 +200,10 @@ LOGIN_TRIES = env_int("LOGIN_TRIES", 10, low=1, high=1000)
 LOGIN_TRIES_PER_ACCOUNT = env_int("LOGIN_TRIES_PER_ACCOUNT", 100, low=1, high=100_000)
 LOGIN_WINDOW_SECONDS = env_int("LOGIN_WINDOW_SECONDS", 900, low=10, high=86_400)
 ERASURE_STEPS = [  # called before a person is erased, see accounts.services.profiles
-    "bookings.erasure.release_bookings",
-    "registrations.erasure.anonymise_registrations",
     "waitlist.erasure.forget_entries",
+    "bookings.erasure.release_bookings",
+    "bookings.waitingroom.erasure.leave_lines",
+    "registrations.erasure.anonymise_registrations",
     "faceverify.services.erase_faces",
 ]
 
@@ -201,7 +215,13 @@ HOLDS_PER_HOUR = env_int("HOLDS_PER_HOUR", 6, low=1, high=1000)
 PAYMENT_GRACE_SECONDS = env_int("PAYMENT_GRACE_SECONDS", 120, high=600)
 # Opening a payment with less than this left on the hold extends it once, so that there is time to type a card number.
 PAYMENT_MARGIN_SECONDS = env_int("PAYMENT_MARGIN_SECONDS", min(30, HOLD_SECONDS // 4), high=600)
+PROMOTE_SECONDS = env_int("PROMOTE_SECONDS", 5, low=1, high=3600)
 OFFER_SECONDS = env_int("OFFER_SECONDS", 86_400, low=5)
+# How long before an offer ends its person is reminded, each once.
+OFFER_REMIND_SECONDS = env_ints("OFFER_REMIND_SECONDS", "21600,3600", low=1, high=604_800)
+WAITLIST_TOGETHER_SECONDS = env_int("WAITLIST_TOGETHER_SECONDS", 900, high=86_400)
+WAITLIST_MAX_LAPSES = env_int("WAITLIST_MAX_LAPSES", 2, high=100)
+WAITLIST_JOIN = "waitlist.services.join_rest"  # where bookings puts the rest of a partial booking
 OUTBOX_SECONDS = env_int("OUTBOX_SECONDS", 5, low=1, high=3600)
 SWEEP_SECONDS = env_int("SWEEP_SECONDS", 60, low=1, high=3600)
 MAX_TICKETS_PER_BOOKING = env_int("MAX_TICKETS_PER_BOOKING", 10, low=1, high=1000)
@@ -210,7 +230,16 @@ TRANSFER_UNTIL_HOURS = env_int("TRANSFER_UNTIL_HOURS", 24, high=24 * 365)
 INVITATION_SECONDS = env_int("INVITATION_SECONDS", 7 * 86_400, low=60)
 INVITATIONS_PER_TICKET = env_int("INVITATIONS_PER_TICKET", 10, low=1, high=1000)  # a day
 HOLDS_COMMIT_ASYNC = env_bool("HOLDS_COMMIT_ASYNC", False)
-BOOKING_GATES = ["registrations.gates.face_verified"]  # asked before seats of an event that has a gate are held
+BOOKING_GATES = [  # asked before seats of an event that has a gate are held
+    "registrations.gates.face_verified",
+    "bookings.waitingroom.gates.admitted",
+]
+QUEUE_SLOT_SECONDS = env_int("QUEUE_SLOT_SECONDS", 300, low=1, high=86_400)
+QUEUE_CLAIM_SECONDS = env_int("QUEUE_CLAIM_SECONDS", 60, low=1, high=3600)
+QUEUE_PROMOTE_SECONDS = env_int("QUEUE_PROMOTE_SECONDS", 5, low=1, high=60)
+QUEUE_DRAIN_SECONDS = env_int("QUEUE_DRAIN_SECONDS", 1, low=1, high=60)
+QUEUE_NEARLY_SECONDS = env_int("QUEUE_NEARLY_SECONDS", 180, low=1, high=3600)
+QUEUE_LOBBY_SECONDS = env_int("QUEUE_LOBBY_SECONDS", 1800, high=604_800)  # before the sale; 0: no lobby, no draw
 SHARED_READ_MS = env_int(
     "SHARED_READ_MS", 250, high=1000
 )  # how long a crowd shares one answer of the catalogue; 0: never
@@ -269,6 +298,12 @@ else:
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env("DEFAULT_FROM_EMAIL", "Fairseat <tickets@fairseat.test>" if DEBUG else None)
 MAIL_DOMAIN = DEFAULT_FROM_EMAIL.rpartition("@")[2].rstrip("> ")
+
+# -- Outgoing webhooks ------------------------------------------------------------------------------------------------
+WEBHOOK_SECONDS = env_int("WEBHOOK_SECONDS", 5, low=1, high=3600)
+WEBHOOK_DISABLE_DAYS = env_int("WEBHOOK_DISABLE_DAYS", 5, low=1, high=90)  # an endpoint that fails for so long is switched off
+WEBHOOK_LOG_DAYS = env_int("WEBHOOK_LOG_DAYS", 30, low=4, high=365)
+WEBHOOK_PRIVATE_ADDRESSES = env_bool("WEBHOOK_PRIVATE_ADDRESSES", False)  # for trying receivers on one's own machine
 
 # -- Notifications ----------------------------------------------------------------------------------------------------
 SMS_BACKEND = env("SMS_BACKEND", "")  # dotted path of a class with send(to, text, key); empty: no text messages

@@ -13,6 +13,7 @@ from bookings.refusals import CancelTooLate
 from bookings.services.sales import load
 from bookings.signals import booking_ended
 from bookings.states import LAPSING, LIVE, Status
+from bookings.waitingroom import slots
 from common import outbox
 from common.errors import IllegalTransition
 from events.models import Event
@@ -90,6 +91,7 @@ def end(booking_id: UUID, guard: Q, *, reason: str) -> Booking:
         raise IllegalTransition("This booking has ended already.")
     booking_ended.send(Booking, booking_id=booking_id)
     booking = load(booking_id)
+    slots.hold_finished(booking)
     if booking.confirmed_at:
         outbox.put(
             topic="booking_cancelled_mail",

@@ -16,6 +16,7 @@ from bookings.references import new_reference
 from bookings.refusals import BY_OUTCOME, ExtensionRefused, HoldExpired, SaleNotOpen, database_refusals
 from bookings.services.sales import confirm_booking
 from bookings.states import Source, Status
+from bookings.waitingroom import slots
 from common.errors import FairseatError
 from events.models import Event, TicketCategory
 
@@ -71,7 +72,10 @@ def hold_seats(
     row = take_hold(user_id, event_id, category_id, quantity, allow_partial, source, passed)
     if row.outcome in GATED and (let_through := passed_gates(user_id=user_id, category_id=category_id)):
         # Only an event that has a gate pays for asking; a refusal took no lock and wrote nothing.
-        row = take_hold(user_id, event_id, category_id, quantity, allow_partial, source, passed + let_through)
+        with slots.reserved() as slot:
+            row = take_hold(user_id, event_id, category_id, quantity, allow_partial, source, passed + let_through)
+            if row.outcome == "held" and slot.is_taken:
+                slot.use(booking_id=row.booking_id, expires_at=row.expires_at, quantity=row.quantity)
     if row.outcome != "held":
         raise refusal(row, quantity)
     booking = booking_from(row, user_id=user_id, category_id=category_id, source=source)
@@ -202,6 +206,7 @@ def extend_hold(*, booking_id: UUID, user_id: UUID) -> Booking:
             raise ExtensionRefused
         raise HoldExpired
     booking.refresh_from_db(fields=["expires_at", "extensions", "status"])
+    slots.hold_extended(booking)
     return booking
 
 
@@ -215,4 +220,6 @@ def grant_payment_grace(*, booking_id: UUID) -> bool:
     deadline = Now() + timedelta(seconds=settings.PAYMENT_GRACE_SECONDS)
     pending = Booking.objects.filter(pk=booking_id, status=Status.PENDING, expires_at__gt=Now())
     granted = pending.filter(grace_given=False).update(expires_at=Greatest(F("expires_at"), deadline), grace_given=True)
+    if granted:
+        slots.hold_extended(Booking.objects.select_related("event").get(pk=booking_id))
     return bool(granted) or pending.exists()

@@ -22,6 +22,7 @@ from bookings.refusals import (
 )
 from bookings.signals import booking_confirmed
 from bookings.states import Status
+from bookings.waitingroom import slots
 from common import outbox
 from common.errors import IllegalTransition, NotFound
 
@@ -129,6 +130,7 @@ def issue_tickets(booking: Booking) -> None:
         make_tickets(booking, seats, own=booking.quantity)
     outbox.put(topic="tickets_mail", dedupe_key=f"tickets_mail:{booking.pk}", booking_id=str(booking.pk))
     booking_confirmed.send(Booking, booking_id=booking.pk)
+    slots.hold_finished(booking)
 
 
 def make_tickets(booking: Booking, seats: Sequence[BookingSeat | None], *, own: int) -> None:

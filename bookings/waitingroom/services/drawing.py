@@ -1,0 +1,124 @@
+"""
+The draw at opening: the lobby's list is closed, published by its root, and everybody on it gets the place that follows.
+
+Each step may be killed and done again. Until the root is committed the list can still be taken anew; from then on every place
+follows from what is stored, so putting people at their places is repeated as often as it takes. Nobody is let in before all
+of them stand.
+"""
+
+from uuid import UUID
+
+import structlog
+from django.db import connection, transaction
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+
+from bookings.waitingroom import chain, fairness, lists, seeds, store
+from bookings.waitingroom.locks import only_one
+from bookings.waitingroom.models import Place, WaitingRoom
+from bookings.waitingroom.services.journal import drain_journal
+from bookings.waitingroom.signals import line_opened
+
+log = structlog.get_logger(__name__)
+
+State = WaitingRoom.State
+LENIENT_MS = 120_000
+ROWS = 20_000
+
+
+def draw_list(event_id: UUID) -> bool:
+    """
+    Open a line whose time has come: close its list, draw it, let it move. False when it was not its time, or another is at it.
+
+    :raises store.Stale: if Redis lost the line
+    :raises redis.RedisError: if Redis does not answer
+    """
+    with only_one(event_id) as mine:
+        if not mine:
+            return False
+        due = WaitingRoom.objects.filter(pk=event_id, state__in=[State.CLOSED, State.LOBBY], opens_at__lte=Now())
+        due.update(state=State.DRAWING, closed_at=Now())
+        room = WaitingRoom.objects.filter(pk=event_id, state=State.DRAWING).first()
+        if room is None:
+            return False
+        store.call("close_list", event_id)
+        if not room.is_drawn:
+            while drain_journal(event_id):
+                pass
+            close_the_list(room)
+        put_in_place(room)
+        store.call("open", event_id, LENIENT_MS)
+        with transaction.atomic():
+            opened = WaitingRoom.objects.filter(pk=event_id, state=State.DRAWING).update(
+                state=State.OPEN, opened_at=Now(), message=""
+            )
+            if opened:
+                line_opened.send(WaitingRoom, event_id=event_id)
+    log.info("line.opened", line=str(event_id), drawn=room.list_size)
+    return True
+
+
+def listed(event_id: UUID) -> QuerySet[Place]:
+    """Return the places on an event's list (once it is closed) or in its lobby."""
+    return Place.objects.filter(event_id=event_id, arrival__isnull=False)
+
+
+@transaction.atomic
+def close_the_list(room: WaitingRoom) -> None:
+    """Take the list and commit its root, and with it the order of everybody on it; the seed is shown from this commit on."""
+    entries = fairness.closed_list(listed(room.pk).values_list("entry", flat=True).iterator(chunk_size=ROWS))
+    seed = seeds.unseal(room.seed_encrypted)
+    room.merkle_root, room.list_size, room.seed = fairness.merkle_root(entries), len(entries), seed.hex()
+    room.save(update_fields=["merkle_root", "list_size", "seed"])
+    ordered = [entry for _, entry in fairness.order(seed, room.merkle_root, entries, bytes.fromhex(room.beacon))]
+    lists.keep(event_id=room.pk, ordered=ordered)
+    chain.append(
+        event_id=room.pk,
+        kind="draw",
+        seed=room.seed,
+        root=room.merkle_root,
+        beacon=room.beacon,
+        commitment=room.seed_hash,
+        size=room.list_size,
+    )
+
+
+def drawn_order(room: WaitingRoom) -> list[tuple[int, str]]:
+    """Return (order key, entry) of everybody on a closed list, the first in line first."""
+    return fairness.order(
+        bytes.fromhex(room.seed), room.merkle_root, lists.ordered(room.pk), bytes.fromhex(room.beacon)
+    )
+
+
+def put_in_place(room: WaitingRoom) -> None:
+    """Put everybody drawn at their places in Redis, in chunks."""
+    people = dict(listed(room.pk).values_list("entry", "user_id").iterator(chunk_size=ROWS))
+    placed = ((people[entry].bytes, key) for key, entry in drawn_order(room) if entry in people)
+    for chunk in store.chunks(placed):
+        store.call("place", room.pk, *(part for member, key in chunk for part in (key, member)))
+
+
+def write_keys(event_id: UUID, *, limit: int = ROWS) -> int:
+    """
+    Write the order keys of people who were drawn into their rows, up to `limit`, and return how many there were.
+
+    Nothing waits for it: a key that is not written yet is computed. Called by the tick until none is left.
+    """
+    room = WaitingRoom.objects.filter(pk=event_id).exclude(merkle_root="").first()
+    missing = listed(event_id).filter(order_key=None)
+    if room is None or not missing.exists():
+        return 0
+    keys = {entry: key for key, entry in drawn_order(room)}
+    done = 0
+    while batch := list(missing.values_list("pk", "entry")[:ROWS]):
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "UPDATE waitingroom_place place SET order_key = given.key"
+                " FROM (SELECT unnest(%s::bigint[]) AS id, unnest(%s::bigint[]) AS key) given"
+                " WHERE place.id = given.id AND place.order_key IS NULL",
+                [[pk for pk, _ in batch], [keys[entry] for _, entry in batch]],
+            )
+        done += len(batch)
+        if done >= limit:
+            break
+    return done

@@ -1,0 +1,173 @@
+"""The beat of all lines: each is brought up to date with its event, moved, written down, compared, and ended when it is over."""
+
+from datetime import timedelta
+from uuid import UUID
+
+import structlog
+from django.db import transaction
+from django.db.models import Q
+from django.db.models.functions import Now
+from redis.exceptions import RedisError
+
+from bookings.waitingroom import store
+from bookings.waitingroom.models import Place, WaitingRoom
+from bookings.waitingroom.refusals import LineRestoring, NoLine, NotInLine
+from bookings.waitingroom.services.drawing import draw_list, write_keys
+from bookings.waitingroom.services.journal import drain_journal
+from bookings.waitingroom.services.line import leave
+from bookings.waitingroom.services.recovery import reconcile, recover
+from bookings.waitingroom.services.rooms import BEFORE, RUNNING, configure, ensure_room, seats
+from bookings.waitingroom.signals import line_sold_out
+from common.errors import Unavailable
+from events.models import Event
+
+log = structlog.get_logger(__name__)
+
+State = WaitingRoom.State
+
+
+def tick_all() -> int:
+    """Tick every line there is, make those that are missing, and return how many people were let in."""
+    for event_id in without_room():
+        ensure_room(event_id)
+    return sum(tick(event_id) for event_id in running())
+
+
+def running() -> list[UUID]:
+    """Return the events whose line is not over."""
+    return list(WaitingRoom.objects.filter(state__in=RUNNING).order_by("pk").values_list("pk", flat=True))
+
+
+def without_room() -> list[UUID]:
+    """Return the events that have a line to have and none yet."""
+    wanted = Event.objects.filter(
+        status=Event.Status.PUBLISHED, queue_enabled=True, ends_at__gt=Now(), waiting_room__isnull=True
+    )
+    return list(wanted.values_list("pk", flat=True))
+
+
+def tick(event_id: UUID) -> int:
+    """
+    Do everything that is due in one line and return how many people were let in.
+
+    Any number of processes may do it at once: what must be done by one is under the line's lock, and how many may be active
+    is decided inside Redis. With Redis away nothing is let in, and nothing is lost.
+    """
+    try:
+        follow_event(event_id)
+        try:
+            return step(event_id)
+        except store.Stale:
+            recover(event_id)
+            return step(event_id)
+    except LineRestoring:
+        return 0
+    except NoLine:
+        return 0
+    except (store.Stale, RedisError) as error:
+        log.warning("line.tick_failed", line=str(event_id), error=type(error).__name__)
+        return 0
+
+
+def step(event_id: UUID) -> int:
+    """Do what is due, with Redis in order."""
+    room = WaitingRoom.objects.select_related("event").get(pk=event_id)
+    left, held = seats(event_id)
+    configure(room, left=left)
+    drain_journal(event_id)
+    reconcile(event_id)
+    draw_list(event_id)
+    if room.state in {State.OPEN, State.PAUSED} and sells_nothing_more(room, left, held):
+        end(room, State.SOLD_OUT)
+        return 0
+    done = store.promote(event_id, epoch=room.epoch, beat=True)
+    drain_journal(event_id)
+    if room.is_drawn:
+        write_keys(event_id)
+    return done.called
+
+
+def follow_event(event_id: UUID) -> None:
+    """Do in PostgreSQL what the event or the clock asks for: open the lobby, move the opening, end the line."""
+    room = WaitingRoom.objects.select_related("event").get(pk=event_id)
+    event = room.event
+    over = event.status != Event.Status.PUBLISHED or not event.queue_enabled
+    sale_over = Q(event__sale_ends_at__lte=Now()) | Q(event__sale_ends_at=None, event__starts_at__lte=Now())
+    if over or WaitingRoom.objects.filter(sale_over, pk=event_id).exists():
+        end(room, State.ENDED)
+        return
+    if room.state in BEFORE and event.sale_starts_at and event.sale_starts_at != room.opens_at:
+        moved = event.sale_starts_at - room.opens_at
+        lobby = room.lobby_opens_at and room.lobby_opens_at + moved
+        WaitingRoom.objects.filter(pk=event_id, state__in=BEFORE).update(
+            opens_at=event.sale_starts_at, lobby_opens_at=lobby if room.state == State.CLOSED else room.lobby_opens_at
+        )
+    WaitingRoom.objects.filter(pk=event_id, state=State.CLOSED, lobby_opens_at__lte=Now()).update(state=State.LOBBY)
+
+
+def sells_nothing_more(room: WaitingRoom, left: int, held: int) -> bool:
+    """Whether no seat is free and none is held that could come back."""
+    return left <= 0 and held == 0 and room.event.status == Event.Status.PUBLISHED
+
+
+def end(room: WaitingRoom, state: str) -> None:
+    """End a line and announce it; whose turn it is goes on buying."""
+    with transaction.atomic():
+        ended = WaitingRoom.objects.filter(pk=room.pk, state__in=RUNNING).update(state=state, ended_at=Now())
+        if ended and state == State.SOLD_OUT:
+            line_sold_out.send(WaitingRoom, event_id=room.pk)
+    if ended:
+        log.info("line.ended", line=str(room.pk), state=str(state))
+        configure(WaitingRoom.objects.select_related("event").get(pk=room.pk))
+
+
+KEEP_SECONDS = 86_400
+ROWS = 20_000
+
+
+def over() -> list[UUID]:
+    """Return the lines that ended within a day: their last entries may still come."""
+    recent = Now() - timedelta(seconds=KEEP_SECONDS)
+    return list(WaitingRoom.objects.filter(ended_at__gt=recent).order_by("pk").values_list("pk", flat=True))
+
+
+def finish(event_id: UUID) -> int:
+    """
+    Write down the last of a line that is over and close the places of those who still wait; return how many those were.
+
+    What Redis has of it goes by itself after a day.
+    """
+    room = WaitingRoom.objects.get(pk=event_id)
+    try:
+        store.promote(event_id)
+        drain_journal(event_id)
+        store.expire(event_id, KEEP_SECONDS)
+    except (store.Stale, RedisError) as error:
+        log.info("line.not_finished", line=str(event_id), error=type(error).__name__)
+    write_keys(event_id)
+    sold_out = room.state == State.SOLD_OUT
+    changes = {
+        "state": Place.State.SOLD_OUT if sold_out else Place.State.LAPSED,
+        "outcome": "sold_out" if sold_out else "line_ended",
+        "ended_at": Now(),
+    }
+    waiting = Place.objects.filter(
+        event_id=event_id, state__in=[Place.State.WAITING, Place.State.PARKED, Place.State.CALLED]
+    )
+    done = 0
+    while batch := list(waiting.values_list("pk", flat=True)[:ROWS]):
+        done += Place.objects.filter(pk__in=batch).update(**changes)
+    return done
+
+
+def leave_for_closed_accounts() -> int:
+    """Take people whose account was closed out of every line, and return how many there were."""
+    gone = Place.objects.filter(state__in=Place.LIVE, user__is_active=False, event__waiting_room__state__in=RUNNING)
+    done = 0
+    for user_id, event_id in gone.values_list("user_id", "event_id")[:ROWS]:
+        try:
+            leave(user_id=user_id, event_id=event_id, with_hold=True)
+            done += 1
+        except (NotInLine, Unavailable):
+            continue
+    return done

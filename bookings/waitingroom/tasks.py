@@ -1,0 +1,35 @@
+"""Periodic work of the lines; beat calls it, and any number of workers may do it at once."""
+
+import structlog
+from redis.exceptions import RedisError
+
+from bookings.waitingroom import services, store
+from common import jobs
+
+log = structlog.get_logger(__name__)
+
+
+@jobs.periodic("waitingroom.tick", every="QUEUE_PROMOTE_SECONDS")
+def tick() -> int:
+    """Move every line."""
+    return services.tick_all()
+
+
+@jobs.periodic("waitingroom.drain", every="QUEUE_DRAIN_SECONDS")
+def drain() -> int:
+    """Write down what happened since the last time; lines that are over are drained to their end by the sweep."""
+    done = 0
+    for event_id in services.running():
+        try:
+            done += services.drain_journal(event_id)
+        except store.Stale:
+            services.rebuild(event_id)
+        except RedisError as error:
+            log.warning("line.not_drained", event=str(event_id), error=type(error).__name__)
+    return done
+
+
+@jobs.periodic("waitingroom.sweep", every="SWEEP_SECONDS")
+def sweep() -> int:
+    """Take closed accounts out of the lines, and write down the last of lines that are over."""
+    return services.leave_for_closed_accounts() + sum(services.finish(event_id) for event_id in services.over())

@@ -50,8 +50,8 @@ SOLD_OUT = register(
     Kind(
         name="line_sold_out",
         title="Sold out: {event}",
-        body="Tickets sold out before your turn. Some may come back, and the waitlist keeps the order of the line: say once that"
-        " you want to be on it, and you stand where you stood.",
+        body="Tickets sold out before your turn. Some may come back, and the waitlist keeps the order of the line: say once"
+        " that you want to be on it, and you stand where you stood.",
         group=GROUP,
     )
 )

@@ -28,7 +28,6 @@ class Phase(StrEnum):
     ACTIVE = "active"
     DONE = "done"
     PASSED = "passed"
-    LEFT = "left"
     SOLD_OUT = "sold_out"
     CLOSED = "closed"
     RESTORING = "restoring"
@@ -44,7 +43,6 @@ TITLES = {
     Phase.ACTIVE: "It’s your turn",
     Phase.DONE: "You’ve had your turn",
     Phase.PASSED: "Your turn has passed",
-    Phase.LEFT: "You left the line",
     Phase.SOLD_OUT: "Sold out",
     Phase.CLOSED: "The line is closed",
     Phase.RESTORING: "One moment: we are restoring your place",
@@ -205,7 +203,9 @@ def line_of(standing: Standing, *, most: int = 2, usual: float = 2, first: int |
         opens_at=standing.opens_at,
         seats_left=standing.seats_left,
         message=standing.message or "",
-        odds=odds_of(seats_left=standing.seats_left, ahead=ahead, most=most, usual=usual) if shows_odds else Odds.UNKNOWN,
+        odds=odds_of(seats_left=standing.seats_left, ahead=ahead, most=most, usual=usual)
+        if shows_odds
+        else Odds.UNKNOWN,
         first=first,
     )
 

@@ -1,0 +1,13 @@
+"""Addresses of the line's pages."""
+
+from django.urls import path
+
+from bookings.waitingroom import pages
+
+urlpatterns = [
+    path("events/<uuid:event_id>/line", pages.line, name="line"),
+    path("events/<uuid:event_id>/line/status", pages.status, name="line-status"),
+    path("events/<uuid:event_id>/line/join", pages.join, name="line-join"),
+    path("events/<uuid:event_id>/line/leave", pages.leave, name="line-leave"),
+    path("events/<uuid:event_id>/line/wishes", pages.wishes, name="line-wishes"),
+]

@@ -1,27 +1,16 @@
 """
-The order in which locks are taken, written once: an event's line, the person in it, their entry, bookings, inventory rows.
+The order in which locks are taken, written once: an event's list, the person in it, their entry, bookings, inventory rows.
 
-Whoever makes an entry wait shares the line of its event; offers have it to themselves for one statement. So an entry is
-either seen by an offer or joined after it, and "who was first" has one answer. The person's lock is the one under which
-their holds are taken (`hold_seats`).
+The first two are `bookings.locks`.
 """
 
 from uuid import UUID
 
 from django.db import connection, transaction
 
+from bookings.locks import lock_person
 from events.models import SeatInventory
 from waitlist.models import WaitlistEntry
-
-
-def lock_person(user_id: UUID, event_id: UUID) -> None:
-    """Share the line of an event and lock one person in it, until the transaction ends."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT pg_advisory_xact_lock_shared(hashtextextended('waitlist' || %s, 0)),"
-            " pg_advisory_xact_lock(hashtextextended(%s || %s, 0))",
-            [str(event_id), str(user_id), str(event_id)],
-        )
 
 
 def lock_entry(entry: WaitlistEntry) -> WaitlistEntry:

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.dateformat import format as format_date
 
@@ -121,7 +122,7 @@ def remind(seconds: int) -> int:
 
 def open_offer(booking_id: UUID | None) -> Booking | None:
     """Load a booking that is still offered, with its event and category."""
-    offers = Booking.objects.filter(pk=booking_id, status=Booking.Status.OFFERED, expires_at__gt=Now())
+    offers = Booking.objects.filter(Q(pk=booking_id), status=Booking.Status.OFFERED, expires_at__gt=Now())
     return offers.select_related("event", "category").first()
 
 

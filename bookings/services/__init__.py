@@ -11,10 +11,12 @@ from bookings.services.handovers import (
     take_ticket,
 )
 from bookings.services.holds import extend_hold, grant_payment_grace, hold_seats
+from bookings.services.partial import Held, hold_or_wait
 from bookings.services.sales import confirm_booking, record_refund, settle_paid_booking
 from bookings.services.staff import cancel_booking_by_staff
 
 __all__ = [
+    "Held",
     "accept_invitation",
     "cancel_booking",
     "cancel_booking_by_staff",
@@ -28,6 +30,7 @@ __all__ = [
     "forget_handovers",
     "give_up_hold",
     "grant_payment_grace",
+    "hold_or_wait",
     "hold_seats",
     "name_holder",
     "recall_handover",

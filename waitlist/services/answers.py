@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from bookings import services as bookings
@@ -80,7 +80,7 @@ def accepted_before(entry: WaitlistEntry) -> Booking:
 
     :raises OfferExpired: if it was not, or that is gone too
     """
-    booking = bookings_with_all().filter(pk=entry.booking_id).first()
+    booking = bookings_with_all().filter(Q(pk=entry.booking_id)).first()
     accepted = entry.status in {Status.ACCEPTED, Status.WAITING}
     if not accepted or booking is None or booking.status not in {Booking.Status.PENDING, Booking.Status.CONFIRMED}:
         raise OfferExpired
@@ -105,7 +105,7 @@ def reject_offer(*, entry_id: UUID, user_id: UUID) -> WaitlistEntry:
     entry = own_entry(entry_id, user_id)
     if entry.status == Status.REJECTED:
         return entry
-    open_offer = Booking.objects.filter(pk=entry.booking_id, status=Booking.Status.OFFERED, expires_at__gt=Now())
+    open_offer = Booking.objects.filter(Q(pk=entry.booking_id), status=Booking.Status.OFFERED, expires_at__gt=Now())
     if entry.status != Status.OFFERED or not open_offer.exists():
         raise OfferExpired
     entry.transition("reject", ended_at=Now())

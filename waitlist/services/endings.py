@@ -135,7 +135,7 @@ def serve_late_payers(*, limit: int = 500) -> int:
     for known in late.order_by("pk")[:limit]:
         with transaction.atomic():
             entry = lock_entry(known)
-            booking = Booking.objects.filter(pk=entry.went_back_for, status=BookingStatus.CONFIRMED).first()
+            booking = Booking.objects.filter(Q(pk=entry.went_back_for), status=BookingStatus.CONFIRMED).first()
             if booking is None or entry.status != Status.WAITING:
                 continue
             if entry.quantity > booking.quantity:

@@ -5,11 +5,12 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Sum
+from django.db.models import Q, Sum
 from django.db.models.functions import Now
 
 from bookings import services as bookings
 from bookings.gates import passed_gates
+from bookings.locks import lock_person
 from bookings.models import Booking
 from bookings.refusals import CategoryNotFound
 from bookings.states import LIVE
@@ -17,7 +18,7 @@ from events.models import Event, SeatInventory
 from events.refusals import EventNotFound
 from waitlist import news
 from waitlist.clock import Clock, open_for_offers
-from waitlist.locks import forbid_outside_transaction, lock_inventories, lock_person
+from waitlist.locks import forbid_outside_transaction, lock_inventories
 from waitlist.models import WaitlistEntry
 from waitlist.nudges import nudge
 from waitlist.refusals import (
@@ -160,7 +161,7 @@ def change_wish(
     if entry is None:
         raise NotOnWaitlist
     event = event_to_wait_for(event_id)
-    wish = {
+    wish: dict[str, Any] = {
         "category_ids": entry.category_ids if category_ids is None else sorted(set(category_ids)),
         "quantity": entry.quantity if quantity is None else quantity,
         "all_together": entry.all_together if all_together is None else all_together,
@@ -215,8 +216,8 @@ def serve(*, user_id: UUID, event_id: UUID, booking_id: UUID | None = None) -> W
 
 def give_back(entry: WaitlistEntry) -> None:
     """End the offer of an entry, if it has not ended yet; its seats are released."""
-    if Booking.objects.filter(pk=entry.booking_id, status=Booking.Status.OFFERED).exists():
-        bookings.give_up_hold(booking_id=entry.booking_id)
+    for booking in Booking.objects.filter(Q(pk=entry.booking_id), status=Booking.Status.OFFERED):
+        bookings.give_up_hold(booking_id=booking.pk)
 
 
 def live_entry(user_id: UUID, event_id: UUID) -> WaitlistEntry | None:

@@ -26,6 +26,7 @@ from bookings.refusals import (
     HoldExists,
     HoldExpired,
     PartlyAvailable,
+    QueueRequired,
     SaleNotOpen,
     SoldOut,
 )
@@ -71,6 +72,9 @@ def hold(request: HttpRequest, event_id: UUID) -> HttpResponse:
         kind = TicketCategory.objects.get(pk=form.cleaned_data["category"])
         words = f"The last {kind.name} tickets just went. Choose others, or look again: some may come back."
         return choose_again(request, event_id, Problems("Just gone", [Problem(words)]), 409)
+    except QueueRequired as error:
+        messages.info(request, error.text)
+        return redirect("line", event_id)
     except SaleNotOpen as error:
         return choose_again(request, event_id, refusal_problems(error, "A little early"), 409)
     except FairseatError as error:

@@ -59,6 +59,11 @@ class Standing:
         return self.state in OPEN
 
     @property
+    def lines_up(self) -> bool:
+        """Whether people stand in line for tickets, or will before the sale opens."""
+        return self.event.queue_enabled and (self.is_open or self.state == State.UPCOMING)
+
+    @property
     def is_over(self) -> bool:
         """Whether nobody can attend any more."""
         return self.state in {State.CANCELLED, State.ENDED}

@@ -47,9 +47,18 @@ CORS_EXPOSE_HEADERS = [
     "RateLimit-Reset",
     "Retry-After",
     "ETag",
+    "Next-Poll-Ms",
     "X-Request-Id",
 ]
-CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "idempotency-key", "if-none-match", "prefer"]
+CORS_ALLOW_HEADERS = [
+    "accept",
+    "authorization",
+    "content-type",
+    "idempotency-key",
+    "if-none-match",
+    "prefer",
+    "x-queue-token",
+]
 TRUSTED_PROXIES = env_int("TRUSTED_PROXIES", 0, high=5)  # how many proxies of ours append to X-Forwarded-For
 
 # -- Applications -----------------------------------------------------------------------------------------------------
@@ -222,6 +231,7 @@ OFFER_REMIND_SECONDS = env_ints("OFFER_REMIND_SECONDS", "21600,3600", low=1, hig
 WAITLIST_TOGETHER_SECONDS = env_int("WAITLIST_TOGETHER_SECONDS", 900, high=86_400)
 WAITLIST_MAX_LAPSES = env_int("WAITLIST_MAX_LAPSES", 2, high=100)
 WAITLIST_JOIN = "waitlist.services.join_rest"  # where bookings puts the rest of a partial booking
+WAITLIST_SHOW = "waitlist.api.serializers.show_entry"  # how the API shows it
 OUTBOX_SECONDS = env_int("OUTBOX_SECONDS", 5, low=1, high=3600)
 SWEEP_SECONDS = env_int("SWEEP_SECONDS", 60, low=1, high=3600)
 MAX_TICKETS_PER_BOOKING = env_int("MAX_TICKETS_PER_BOOKING", 10, low=1, high=1000)
@@ -308,6 +318,12 @@ WEBHOOK_PRIVATE_ADDRESSES = env_bool("WEBHOOK_PRIVATE_ADDRESSES", False)  # for 
 # -- Notifications ----------------------------------------------------------------------------------------------------
 SMS_BACKEND = env("SMS_BACKEND", "")  # dotted path of a class with send(to, text, key); empty: no text messages
 NOTIFICATION_DAYS = env_int("NOTIFICATION_DAYS", 90, low=1, high=3650)  # how long read ones stay in the list
+EVENT_CHANGE_SECONDS = env_int("EVENT_CHANGE_SECONDS", 120, high=3600)  # corrections within it are told as one change
+EVENT_AUDIENCES = [  # whom a changed event concerns: functions that take its id and return ids of people
+    "bookings.news.people_with_bookings",
+    "waitlist.audience.people_waiting",
+    "registrations.audience.people_registered",
+]
 
 # -- Limits (requests per window of seconds, per person first, then per address) --------------------------------------
 THROTTLES = {

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from bookings.api import stats, tickets, views
+from bookings.api import queue, stats, tickets, views
 
 urlpatterns = [
     path("events/<str:event_id>/stats", stats.EventStatsView.as_view()),
@@ -14,6 +14,10 @@ urlpatterns = [
     path("bookings/<str:booking_id>", views.BookingView.as_view()),
     path("bookings/<str:booking_id>/extend", views.ExtendView.as_view()),
     path("bookings/<str:booking_id>/cancel", views.CancelView.as_view()),
+    path("queue/join", queue.JoinView.as_view()),
+    path("queue/status", queue.StatusView.as_view()),
+    path("queue/leave", queue.LeaveView.as_view()),
+    path("queue/serving/<str:event_id>", queue.ServingView.as_view()),
     path("tickets", tickets.TicketsView.as_view()),
     path("tickets/<str:code>", tickets.TicketView.as_view()),
     path("tickets/<str:code>/qr.svg", tickets.TicketQrView.as_view()),

@@ -1,8 +1,12 @@
 """The booking doors of the API: translate, call one service, render."""
 
+from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
+from django.conf import settings
 from django.db.models import QuerySet
+from django.utils.module_loading import import_string
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.views import APIView
@@ -10,11 +14,29 @@ from rest_framework.views import APIView
 from bookings import queries, services
 from bookings.api.serializers import BookingIn, BookingOut, CancelIn, HeldOut, render_booking
 from bookings.models import Booking
+from bookings.waitingroom import tokens
 from common.api import Answer, Pages, idempotent, parse_id, read
 from common.errors import NotFound
 
 IDEMPOTENCY = OpenApiParameter(
     "Idempotency-Key", str, OpenApiParameter.HEADER, description="The same key again gives the same answer, once."
+)
+
+
+PART = "These are held for you. The rest is on the waitlist."
+NOTHING = "None are left. You are on the waitlist for all of them."
+
+
+def show_entry(entry_id: UUID) -> dict[str, Any]:
+    """Return a place on the waitlist as the waitlist writes it; it stands above and is called through settings."""
+    render: Callable[[UUID], dict[str, Any]] = import_string(settings.WAITLIST_SHOW)
+    return render(entry_id)
+
+QUEUE_TOKEN = OpenApiParameter(
+    "X-Queue-Token",
+    str,
+    OpenApiParameter.HEADER,
+    description="An active person's `receipt` from the line: with it they can buy while the line is being restored.",
 )
 
 
@@ -34,19 +56,29 @@ class BookingsView(APIView):
         operation_id="createBooking",
         tags=["bookings"],
         request=BookingIn,
-        responses={201: HeldOut},
+        responses={201: HeldOut, 202: HeldOut},
         parameters=[IDEMPOTENCY],
-        summary="Hold tickets",
+        summary="Hold tickets; with `allowPartial` what is left of them, and the rest on the waitlist (202: all of it)",
     )
     def post(self, request: Request) -> Answer:
         wish = read(BookingIn, request)
-        return idempotent(request, lambda: self.hold(request, wish))
+        with tokens.presented(request.headers.get("X-Queue-Token", "")):
+            return idempotent(request, lambda: self.hold(request, wish))
 
-    def hold(self, request: Request, wish: dict[str, Any]) -> Answer:
+    def hold(self, request: Request, asked: dict[str, Any]) -> Answer:
+        wish = dict(asked)
         if "category_id" not in wish:
-            wish = wish | {"category_id": queries.only_category_of(event_id=wish["event_id"])}
-        booking = services.hold_seats(user_id=request.user.pk, **wish)
-        return Answer({"booking": render_booking(booking, new=booking.is_hold), "waitlist": None}, status=201)
+            wish |= {"category_id": queries.only_category_of(event_id=wish["event_id"])}
+        named = request.data if isinstance(request.data, dict) else {}
+        partial = wish.pop("allow_partial") or (self.partial_unless_refused and "allow_partial" not in named)
+        if not partial:
+            booking = services.hold_seats(user_id=request.user.pk, **wish)
+            return Answer({"booking": render_booking(booking, new=booking.is_hold), "waitlist": None}, status=201)
+        held = services.hold_or_wait(user_id=request.user.pk, **wish)
+        booking = render_booking(held.booking, new=held.booking.is_hold) if held.booking else None
+        entry = show_entry(held.entry_id) if held.entry_id else None
+        message = "" if entry is None else PART if booking else NOTHING
+        return Answer({"booking": booking, "waitlist": entry}, message=message, status=201 if booking else 202)
 
     @extend_schema(
         operation_id="listBookings", tags=["bookings"], responses=BookingOut(many=True), summary="My bookings"

@@ -22,10 +22,14 @@ def admitted(user_id: UUID, category_id: UUID) -> str | None:
 
     The slot is reserved by asking: of several tries at once one passes. With Redis away or empty, what PostgreSQL knows or a
     signed admission says is enough, so nobody who was let in is shut out.
+
+    :raises WrongToken: if the request came with a token of another account or event
     """
     event_id = event_of(category_id)
     if event_id is None:
         return None
+    if text := tokens.PRESENTED.get():
+        tokens.read(text, event_id=event_id, user_id=user_id)
     nonce = uuid4().hex
     try:
         answer = store.ask("take", event_id, user_id, nonce, 0, 0)

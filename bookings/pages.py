@@ -34,7 +34,7 @@ from bookings.states import Status
 from common.errors import FairseatError, IllegalTransition, NotFound
 from common.pages import Problem, Problems, form_problems, here_again, members_only, page, refusal_problems, to_login
 from events.forms import ChoiceForm
-from events.models import TicketCategory
+from events.models import Event, TicketCategory
 from events.pages import event_context
 from events.queries import get_event
 from events.standing import standing_of
@@ -55,13 +55,16 @@ def hold(request: HttpRequest, event_id: UUID) -> HttpResponse:
     form = ChoiceForm(asked)
     if not form.is_valid():
         return choose_again(request, event_id, form_problems(form), 400)
+    wish = {
+        "user_id": request.user.pk,
+        "event_id": event_id,
+        "category_id": form.cleaned_data["category"],
+        "quantity": form.cleaned_data["quantity"] or 1,
+    }
     try:
-        booking = services.hold_seats(
-            user_id=request.user.pk,
-            event_id=event_id,
-            category_id=form.cleaned_data["category"],
-            quantity=form.cleaned_data["quantity"] or 1,
-        )
+        if asked.get("partial"):
+            return hold_part(request, event_id, wish)
+        booking = services.hold_seats(**wish)
     except (HoldExists, AlreadyBooked) as error:
         messages.info(request, error.text)
         found = queries.get_live_booking_for(user_id=request.user.pk, event_id=event_id)
@@ -70,7 +73,7 @@ def hold(request: HttpRequest, event_id: UUID) -> HttpResponse:
         return choose_again(request, event_id, refusal_problems(error, "Not that many left"), 409, **error.extra)
     except SoldOut:
         kind = TicketCategory.objects.get(pk=form.cleaned_data["category"])
-        words = f"The last {kind.name} tickets just went. Choose others, or look again: some may come back."
+        words = f"The last {kind.name} tickets just went. Choose others, or join the waitlist: some may come back."
         return choose_again(request, event_id, Problems("Just gone", [Problem(words)]), 409)
     except QueueRequired as error:
         messages.info(request, error.text)
@@ -84,6 +87,19 @@ def hold(request: HttpRequest, event_id: UUID) -> HttpResponse:
     return redirect("booking-done" if booking.status == Status.CONFIRMED else "booking-tickets", booking.pk)
 
 
+def hold_part(request: HttpRequest, event_id: UUID, wish: dict[str, Any]) -> HttpResponse:
+    """Hold what is left and wait for the rest; with nothing left it is the waitlist alone."""
+    held = services.hold_or_wait(**wish)
+    if held.booking is None:
+        messages.success(request, "None were left. You’re on the waitlist, and keep this place.")
+        return redirect("waitlist-entry", held.entry_id)
+    if held.entry_id is not None:
+        rest = wish["quantity"] - held.booking.quantity
+        messages.success(request, f"You’re on the waitlist for the other{'' if rest == 1 else f' {rest}'}.")
+    confirmed = held.booking.status == Status.CONFIRMED
+    return redirect("booking-done" if confirmed else "booking-tickets", held.booking.pk)
+
+
 def choose_again(
     request: HttpRequest, event_id: UUID, problems: Problems, status: int, available: int = 0, **_: Any
 ) -> HttpResponse:
@@ -92,8 +108,18 @@ def choose_again(
     context = event_context(request, standing_of(event, now=timezone.now()), request.POST)
     context |= {"problems": problems, "offer_less": available}
     if available:
-        context["offer_category"] = request.POST["category"]
+        wanted = int(request.POST["quantity"])
+        context |= {
+            "offer_category": request.POST["category"],
+            "offer_wanted": wanted,
+            "offer_rest": wanted - available if may_wait(event, wanted) else 0,
+        }
     return render(request, "events/event.html", context, status=status)
+
+
+def may_wait(event: Event, wanted: int) -> bool:
+    """Whether the rest of a wish may go on the waitlist: where one person may have that many."""
+    return wanted <= min(event.max_tickets_per_booking, settings.MAX_TICKETS_PER_BOOKING)
 
 
 @require_safe

@@ -21,7 +21,8 @@ from common.pages import form_problems, members_only, page, refusal_problems, to
 from events.models import Event, TicketCategory
 from events.queries import get_event
 from events.standing import standing_of
-from waitlist import console, places, queries, services
+from waitlist import places, queries, services
+from waitlist.console import released_by_day
 from waitlist.forms import WishForm
 from waitlist.models import WaitlistEntry
 from waitlist.services.deferring import wait_for_all
@@ -211,18 +212,17 @@ def overview(request: HttpRequest, event_id: UUID) -> HttpResponse:
     event = get_event(event_id=event_id, viewer_id=request.user.pk)
     if event.created_by_id != request.user.pk and not request.user.is_staff:
         raise NotFound
-    pages = Paginator(console.entries_of(event.pk), OFFERS_PER_PAGE).get_page(request.GET.get("page"))
-    tallies = console.tallies_of(event.pk)
+    console = queries.console(event_id=event.pk)
+    shown = Paginator(console.rows, OFFERS_PER_PAGE).get_page(request.GET.get("page"))
     context = {
         "event": event,
-        "pages": pages,
-        "rows": console.rows_of(event, list(pages.object_list)),
+        "rows": shown,
         "tallies": [
-            ("people wait", tallies.people),
-            ("seats they want", tallies.waiting),
-            ("seats free", tallies.free),
-            ("seats offered", tallies.offered),
-            ("came back in 7 days", sum(seats for _, seats in console.released_by_day(event.pk))),
+            ("people wait", console.people),
+            ("seats they want", console.seats),
+            ("seats free", console.free),
+            ("offers open", console.offers),
+            ("seats came back in 7 days", sum(seats for _, seats in released_by_day(event.pk))),
         ],
     }
     return render(request, "waitlist/overview.html", context)
@@ -263,7 +263,7 @@ def entry_context(request: HttpRequest, entry: WaitlistEntry) -> dict[str, Any]:
         "entry": entry,
         "event": entry.event,
         "booking": booking,
-        "standing": places.standing_of(entry),
+        "standing": queries.standing_of(entry),
         "kinds": kinds_of(entry),
         "left": time_left(entry.offer_expires_at, now) if has_offer(entry) else None,
         "fewer": range(1, booking.quantity) if booking is not None else (),

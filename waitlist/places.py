@@ -6,8 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from django.db.models import Case, IntegerField, OuterRef, Prefetch, Q, QuerySet, Subquery, Sum, Value, When
-from django.db.models.functions import Coalesce
+from django.db.models import Case, IntegerField, OuterRef, Prefetch, QuerySet, Subquery, Value, When
 
 from bookings.models import Booking
 from bookings.queries import bookings_with_all
@@ -111,21 +110,3 @@ def as_made(booking: Booking, viewer_id: UUID) -> Made:
         outcome=OUTCOMES[Booking.Status(booking.status)],
         is_own=booking.user_id == viewer_id,
     )
-
-
-@dataclass(frozen=True)
-class Standing:
-    """Where somebody stands in line: their number, the seats wanted before them, and when their turn may come."""
-
-    position: int
-    ahead_seats: int
-    estimate: str | None = None
-
-
-def standing_of(entry: WaitlistEntry) -> Standing:
-    """Return where an entry that waits stands; for any other the number means nothing."""
-    before = WaitlistEntry.objects.filter(event_id=entry.event_id, status=Status.WAITING, eligible=True).filter(
-        Q(joined_at__lt=entry.joined_at) | Q(joined_at=entry.joined_at, id__lt=entry.pk)
-    )
-    ahead = before.aggregate(seats=Coalesce(Sum("quantity"), 0))["seats"]
-    return Standing(position=getattr(entry, "position", 0), ahead_seats=ahead)

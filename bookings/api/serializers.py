@@ -21,7 +21,9 @@ class BookingIn(Input):
         required=False, help_text="May be left out when the event sells one kind of ticket; then `eventId` is needed."
     )
     quantity = serializers.IntegerField(min_value=1, max_value=1000, default=1)
-    allow_partial = serializers.BooleanField(default=False)
+    allow_partial = serializers.BooleanField(
+        default=False, help_text="Hold what is left when that is fewer, and put the rest on the waitlist."
+    )
 
     def to_internal_value(self, data: Any) -> Any:
         quantity = data.get("quantity", 1)
@@ -98,8 +100,8 @@ class BookingOut(serializers.Serializer):
 
 
 class HeldOut(serializers.Serializer):
-    booking = BookingOut()
-    waitlist = serializers.DictField(allow_null=True)
+    booking = BookingOut(allow_null=True)
+    waitlist = serializers.DictField(allow_null=True, help_text="The place on the waitlist, as `GET /waitlist` has it.")
 
 
 def render_event(event: Event) -> dict[str, Any]:

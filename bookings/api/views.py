@@ -32,6 +32,7 @@ def show_entry(entry_id: UUID) -> dict[str, Any]:
     render: Callable[[UUID], dict[str, Any]] = import_string(settings.WAITLIST_SHOW)
     return render(entry_id)
 
+
 QUEUE_TOKEN = OpenApiParameter(
     "X-Queue-Token",
     str,

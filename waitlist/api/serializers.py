@@ -15,6 +15,7 @@ from common.api import Input
 from events.models import Event
 from waitlist.models import WaitlistEntry
 from waitlist.places import Ranked
+from waitlist.queries import with_position
 
 MOST_SLOTS = 1_000
 
@@ -189,6 +190,12 @@ def render_own(entry: WaitlistEntry) -> dict[str, Any]:
     """Return an entry with its event and booking, for its person."""
     booking = render_booking(entry.booking) if entry.booking is not None else None
     return render_entry(entry, position_in(entry)) | {"event": render_waited_event(entry.event), "booking": booking}
+
+
+def show_entry(entry_id: UUID) -> dict[str, Any]:
+    """Return an entry's form on the wire by its id (settings.WAITLIST_SHOW): the rest of a partial booking."""
+    entry = with_position(WaitlistEntry.objects.filter(pk=entry_id)).get()
+    return render_entry(entry, position_in(entry))
 
 
 def render_row(entry: WaitlistEntry) -> dict[str, Any]:

@@ -102,6 +102,7 @@ class Console:
     hour: Hour
     links: int
     line: store.Snapshot | None  # None: Redis is away, or has lost the line
+    refused: int | None  # holds that were tried out of turn
 
     @property
     def in_line(self) -> int:
@@ -147,9 +148,11 @@ def console(room: WaitingRoom) -> Console:
     """Return one moment of a sale; Redis being away shows as such, with what PostgreSQL knows."""
     try:
         line = store.snapshot(room.event_id)
+        refused = int(store.client().hget(store.key(room.event_id, "cfg"), "refused") or 0)
     except (store.Stale, RedisError):
-        line = None
-    return Console(room, timezone.now(), seats_of(room.event_id), hour_of(room), chain.head(room.event_id).number, line)
+        line = refused = None
+    links = chain.head(room.event_id).number
+    return Console(room, timezone.now(), seats_of(room.event_id), hour_of(room), links, line, refused)
 
 
 def seats_of(event_id: UUID) -> Seats:

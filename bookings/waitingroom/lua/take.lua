@@ -13,11 +13,17 @@ if not till and c.state ~= 'rebuilding' then
     till = ARGV[4]
   end
 end
-if not till or tonumber(till) <= now then return answer('N') end
+if not till or tonumber(till) <= now then
+  redis.call('HINCRBY', CFG, 'refused', 1)
+  return answer('N')
+end
 local used = redis.call('HGET', USED, user)
 if used then
   local ends, by = string.match(used, '^r:(%d+):(.+)$')
-  if not ends or (by ~= nonce and tonumber(ends) > now) then return answer('U') end
+  if not ends or (by ~= nonce and tonumber(ends) > now) then
+    redis.call('HINCRBY', CFG, 'refused', 1)
+    return answer('U')
+  end
 end
 redis.call('HSET', USED, user, 'r:' .. whole(now + 15000) .. ':' .. nonce)
 return answer('OK', till)

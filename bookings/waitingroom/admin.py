@@ -1,0 +1,463 @@
+"""
+The control of a sale while it runs: the line, the room and the seats as they are now, and what staff may do about them.
+
+Every act is a service; it is kept in the audit with its reason, and in the book of the line that everybody can read.
+Organisers who may enter the admin see and steer the lines of their own events, staff with the permission those of all.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from unfold.decorators import action, display
+from unfold.forms import BaseDialogForm
+from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
+
+from accounts.models import User, normalise_email
+from bookings.waitingroom import services
+from bookings.waitingroom.console import Console, console
+from bookings.waitingroom.models import WaitingRoom
+from bookings.waitingroom.plots import plot
+from bookings.waitingroom.services.rooms import tell
+from common.admin import ReadOnlyAdmin, may_change, redirect_from_dialog
+from common.errors import FairseatError, NotFound
+from events.services import as_staff, update_event
+
+COLOURS = {
+    "closed": "default",
+    "lobby": "info",
+    "drawing": "info",
+    "open": "success",
+    "paused": "warning",
+    "sold_out": "danger",
+    "ended": "default",
+}
+
+
+class ReasonForm(BaseDialogForm):
+    """Why staff does this; it is kept in the audit."""
+
+    reason = forms.CharField(
+        max_length=300, widget=UnfoldAdminTextareaWidget(attrs={"rows": 2}), help_text="Kept with your name."
+    )
+
+
+class PauseForm(BaseDialogForm):
+    """What everybody in line reads while it is paused."""
+
+    reason = forms.CharField(
+        max_length=300,
+        label="What people in line read",
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 2}),
+        help_text="Shown to everybody in line, and kept with your name.",
+    )
+
+
+class MessageForm(BaseDialogForm):
+    """A message to everybody in line."""
+
+    message = forms.CharField(
+        max_length=300,
+        required=False,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 2}),
+        help_text="Everybody in line reads it within seconds. Empty takes the message away.",
+    )
+
+    def __init__(self, request: HttpRequest, object_id: str | None = None, *args: Any, **kwargs: Any) -> None:
+        known = WaitingRoom.objects.filter(pk=object_id).values("message").first() or {}
+        kwargs["initial"] = known | (kwargs.get("initial") or {})
+        super().__init__(request, object_id, *args, **kwargs)
+
+
+class PaceForm(ReasonForm):
+    """How many people are let in."""
+
+    max_active = forms.IntegerField(
+        min_value=1,
+        max_value=100_000,
+        label="At the same time",
+        widget=UnfoldAdminIntegerFieldWidget,
+        help_text="How many people may choose and pay at the same time. Fewer let nobody out, but fewer in.",
+    )
+    per_minute = forms.IntegerField(
+        min_value=1,
+        max_value=100_000,
+        required=False,
+        label="Per minute at most",
+        widget=UnfoldAdminIntegerFieldWidget,
+        help_text="Empty: as many as there is room for.",
+    )
+    field_order = ["max_active", "per_minute", "reason"]
+
+    def __init__(self, request: HttpRequest, object_id: str | None = None, *args: Any, **kwargs: Any) -> None:
+        room = WaitingRoom.objects.filter(pk=object_id).select_related("event").first()
+        if room is not None:
+            known = {"max_active": room.event.max_active_users, "per_minute": room.rate_per_minute}
+            kwargs["initial"] = known | (kwargs.get("initial") or {})
+        super().__init__(request, object_id, *args, **kwargs)
+
+
+class AdmitForm(ReasonForm):
+    """Whom to let in out of turn."""
+
+    email = forms.EmailField(label="Email of their account", widget=UnfoldAdminTextInputWidget)
+    field_order = ["email", "reason"]
+
+
+@admin.register(WaitingRoom)
+class WaitingRoomAdmin(ReadOnlyAdmin):
+    list_display = ["event_name", "coloured_state", "opens_at", "most", "rate_per_minute", "message"]
+    list_filter = ["state", "opens_at"]
+    search_fields = ["event__name", "event__location"]
+    search_help_text = "Event or place"
+    ordering = ["-opens_at", "pk"]
+    change_form_before_template = "admin/waitingroom/onsale.html"
+    actions_detail = [
+        "pause",
+        "resume",
+        "pace",
+        "message_all",
+        "admit",
+        "open_lobby",
+        "open_line",
+        "close",
+    ]
+    fieldsets = [
+        (None, {"fields": ["event_name", "coloured_state", "message"]}),
+        ("When", {"fields": ["lobby_opens_at", "opens_at", "opened_at", "ended_at"]}),
+        ("Pace", {"fields": ["most", "rate_per_minute", "slot_seconds"]}),
+        ("The draw", {"fields": ["seed_hash", "seed", "beacon", "merkle_root", "list_size", "closed_at"]}),
+        ("After a loss", {"fields": ["epoch", "journal_number"]}),
+    ]
+
+    # -- Who may ------------------------------------------------------------------------------------------------------
+    def get_queryset(self, request: HttpRequest) -> QuerySet[WaitingRoom]:
+        rooms = super().get_queryset(request).select_related("event")
+        return rooms if self.sees_all(request) else rooms.filter(event__created_by=request.user.pk)
+
+    def sees_all(self, request: HttpRequest) -> bool:
+        return bool(request.user.has_perm("waitingroom.view_waitingroom") or may_change(self, request))
+
+    def is_organiser(self, request: HttpRequest) -> bool:
+        return bool(request.user.is_staff and getattr(request.user, "is_organiser", False))
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.sees_all(request) or self.is_organiser(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        own = obj is None or obj.event.created_by_id == request.user.pk
+        return self.sees_all(request) or (self.is_organiser(request) and own)
+
+    def has_act_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Staff with the permission act on every line, organisers on those that `room` finds for them."""
+        return may_change(self, request) or self.is_organiser(request)
+
+    def room(self, request: HttpRequest, object_id: str | UUID) -> WaitingRoom:
+        """Load a line that this member of staff may see; the others are not there."""
+        return get_object_or_404(self.get_queryset(request), pk=object_id)
+
+    # -- What they see ------------------------------------------------------------------------------------------------
+    def get_urls(self) -> list[URLPattern]:
+        live = path(
+            "<uuid:object_id>/live/", self.admin_site.admin_view(self.live), name="waitingroom_waitingroom_live"
+        )
+        return [live, *super().get_urls()]
+
+    def live(self, request: HttpRequest, object_id: UUID) -> HttpResponse:
+        """The figures alone, for the page's script."""
+        room = self.room(request, object_id)
+        response = TemplateResponse(request, "admin/waitingroom/panel.html", panel(room))
+        response.headers["Cache-Control"] = "private, no-store"
+        return response
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        room = self.get_queryset(request).filter(pk=object_id).first()
+        shown = panel(room) | {"live": reverse("admin:waitingroom_waitingroom_live", args=[room.pk])} if room else {}
+        return super().change_view(request, object_id, form_url, shown | (extra_context or {}))
+
+    @display(description="Event", ordering="event__name")
+    def event_name(self, room: WaitingRoom) -> str:
+        return room.event.name
+
+    @display(description="State", ordering="state", label=COLOURS)
+    def coloured_state(self, room: WaitingRoom) -> str:
+        return room.state
+
+    @display(description="At the same time", ordering="event__max_active_users")
+    def most(self, room: WaitingRoom) -> int:
+        return room.event.max_active_users
+
+    # -- What they do -------------------------------------------------------------------------------------------------
+    def act(self, request: HttpRequest, object_id: str, do: Callable[[UUID], object], done: str) -> HttpResponse:
+        """Call a service for a line of theirs, say what came of it, and go back to the control."""
+        room = self.room(request, object_id)
+        try:
+            do(room.pk)
+        except FairseatError as error:
+            self.message_user(request, error.text, messages.ERROR)
+        else:
+            self.message_user(request, done, messages.SUCCESS)
+        return redirect_from_dialog(request, reverse("admin:waitingroom_waitingroom_change", args=[object_id]))
+
+    @action(
+        description="Pause",
+        url_path="pause",
+        permissions=["act"],
+        icon="pause",
+        dialog={
+            "title": "Pause the line",
+            "description": "Nobody is let in until you resume. Who was let in goes on buying; everybody keeps their place.",
+            "form_class": PauseForm,
+            "form_submit_text": "Pause",
+        },
+    )
+    def pause(self, request: HttpRequest, form: PauseForm, object_id: str) -> HttpResponse:
+        reason = form.cleaned_data["reason"]
+        return self.act(
+            request,
+            object_id,
+            lambda pk: services.pause(pk, reason=reason, actor_id=request.user.pk),
+            "The line is paused, and everybody in it reads why.",
+        )
+
+    @action(
+        description="Resume",
+        url_path="resume",
+        permissions=["act"],
+        icon="play_arrow",
+        dialog={"title": "Let people in again", "form_class": ReasonForm, "form_submit_text": "Resume"},
+    )
+    def resume(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
+        reason = form.cleaned_data["reason"]
+        return self.act(
+            request,
+            object_id,
+            lambda pk: services.resume(pk, actor_id=request.user.pk, reason=reason),
+            "People are let in again.",
+        )
+
+    @action(
+        description="Change the pace",
+        url_path="pace",
+        permissions=["act"],
+        icon="speed",
+        dialog={"title": "How many are let in", "form_class": PaceForm, "form_submit_text": "Change it"},
+    )
+    def pace(self, request: HttpRequest, form: PaceForm, object_id: str) -> HttpResponse:
+        wish = form.cleaned_data
+        return self.act(
+            request,
+            object_id,
+            lambda pk: set_pace(
+                pk,
+                most=wish["max_active"],
+                per_minute=wish["per_minute"],
+                reason=wish["reason"],
+                actor_id=request.user.pk,
+            ),
+            "The pace is changed.",
+        )
+
+    @action(
+        description="Message to all",
+        url_path="message",
+        permissions=["act"],
+        icon="campaign",
+        dialog={"title": "A message to everybody in line", "form_class": MessageForm, "form_submit_text": "Show it"},
+    )
+    def message_all(self, request: HttpRequest, form: MessageForm, object_id: str) -> HttpResponse:
+        text = form.cleaned_data["message"]
+        return self.act(
+            request,
+            object_id,
+            lambda pk: services.set_message(pk, message=text, actor_id=request.user.pk),
+            "Everybody in line reads it now." if text else "The message is gone.",
+        )
+
+    @action(
+        description="Let one person in",
+        url_path="admit",
+        permissions=["act"],
+        icon="accessible_forward",
+        dialog={
+            "title": "Let one person in out of turn",
+            "description": "For who can not stand in line, or for the box office. It is written, without a name, into the book "
+            "that everybody in line can read.",
+            "form_class": AdmitForm,
+            "form_submit_text": "Let them in",
+        },
+    )
+    def admit(self, request: HttpRequest, form: AdmitForm, object_id: str) -> HttpResponse:
+        wish = form.cleaned_data
+        return self.act(
+            request,
+            object_id,
+            lambda pk: services.admit(
+                pk, user_id=person(wish["email"]), actor_id=request.user.pk, reason=wish["reason"]
+            ),
+            "It is their turn now. They find it on the page of the line.",
+        )
+
+    @action(
+        description="Open the lobby",
+        url_path="open-lobby",
+        permissions=["act"],
+        icon="meeting_room",
+        dialog={
+            "title": "Open the lobby now",
+            "description": "Whoever is in it when the sale opens is drawn.",
+            "form_class": ReasonForm,
+            "form_submit_text": "Open the lobby",
+        },
+    )
+    def open_lobby(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
+        reason = form.cleaned_data["reason"]
+        return self.act(
+            request,
+            object_id,
+            lambda pk: services.open_lobby(pk, actor_id=request.user.pk, reason=reason),
+            "The lobby is open.",
+        )
+
+    @action(
+        description="Open the sale",
+        url_path="open-line",
+        permissions=["act"],
+        icon="door_open",
+        dialog={
+            "title": "Open the sale now",
+            "description": "The lobby is drawn and people are let in. There is no way back.",
+            "form_class": ReasonForm,
+            "form_submit_text": "Open the sale",
+        },
+    )
+    def open_line(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
+        reason = form.cleaned_data["reason"]
+        return self.act(
+            request,
+            object_id,
+            lambda pk: services.open_line(pk, actor_id=request.user.pk, reason=reason),
+            "The sale is open.",
+        )
+
+    @action(
+        description="Close the line",
+        url_path="close",
+        permissions=["act"],
+        icon="block",
+        dialog={
+            "title": "Close the line for good",
+            "description": "Nobody joins and nobody is let in any more. Who was let in goes on buying. There is no way back.",
+            "form_class": ReasonForm,
+            "form_submit_text": "Close the line",
+        },
+    )
+    def close(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
+        reason = form.cleaned_data["reason"]
+        return self.act(
+            request,
+            object_id,
+            lambda pk: services.close(pk, actor_id=request.user.pk, reason=reason),
+            "The line is closed.",
+        )
+
+
+def set_pace(event_id: UUID, *, most: int, per_minute: int | None, reason: str, actor_id: UUID) -> None:
+    """Change how many may be active at once and how many are let in per minute, each where it differs."""
+    room = WaitingRoom.objects.select_related("event").get(pk=event_id)
+    if most != room.event.max_active_users:
+        as_staff(
+            actor_id=actor_id,
+            action="change_event",
+            event_id=event_id,
+            reason=reason,
+            do=lambda: update_event(event_id=event_id, max_active_users=most),
+        )
+        tell(event_id)
+    if per_minute != room.rate_per_minute:
+        services.set_rate(event_id, per_minute=per_minute, actor_id=actor_id, reason=reason)
+
+
+def person(email: str) -> UUID:
+    """
+    Return whose account has this address.
+
+    :raises NotFound: if there is none
+    """
+    found = User.objects.filter(email=normalise_email(email), is_active=True).values_list("pk", flat=True).first()
+    if found is None:
+        raise NotFound("There is no account with this address.")
+    return found
+
+
+def panel(room: WaitingRoom) -> dict[str, Any]:
+    """Return what the control shows."""
+    now = console(room)
+    return {
+        "now": now,
+        "figures": figures(now),
+        "plots": [
+            ("In line", plot("People in line", now.lengths), now.in_line),
+            ("Let in so far", plot("People let in", now.admitted), now.hour.admitted),
+            ("Seats sold", plot("Seats sold", now.sold), now.seats.sold),
+        ],
+    }
+
+
+def figures(now: Console) -> list[tuple[str, str, str]]:
+    """Return the figures as they stand there: what, how much, and what else is worth knowing of it."""
+    line, hour, seats, room = now.line, now.hour, now.seats, now.room
+    found = []
+    if line is not None:
+        in_lobby = line.state in {"closed", "lobby", "drawing"}
+        paced = f"at most {room.rate_per_minute:,}" if room.rate_per_minute else "as many as there is room for"
+        found += [
+            ("In the lobby", number(line.waiting + line.drawing), "drawn when the sale opens")
+            if in_lobby
+            else ("In line", number(now.in_line), f"{line.parked:,} of them away, place kept"),
+            ("Called", number(line.called), "not here yet"),
+            ("Choosing or paying", f"{line.active:,} of {line.most:,}", f"{line.holding:,} with tickets held"),
+            ("Leave the front per minute", rate(now.per_minute), paced),
+        ]
+    missed = "" if hour.miss_percent is None else f"{hour.miss_percent} of 100 who were called"
+    found += [
+        ("Let in so far", number(hour.admitted), f"{hour.lapsed:,} let their turn pass"),
+        ("Did not come", number(hour.misses), missed),
+        ("Wait, half of all", spoken(hour.wait_p50), f"95 of 100: {spoken(hour.wait_p95)}"),
+        ("Seats held", number(seats.held), f"{seats.offered:,} offered to the waitlist"),
+        ("Seats sold", number(seats.sold), f"of {seats.capacity:,}"),
+        ("Seats free", number(seats.free), f"{seats.waiting:,} wanted by the waitlist"),
+        ("Holds refused", "–" if now.refused is None else number(now.refused), "out of turn"),
+        ("Left by themselves", number(hour.left), ""),
+    ]
+    if line is not None:
+        behind = "–" if now.beat_seconds is None else f"{now.beat_seconds:.0f} s ago"
+        found += [
+            ("Not written down yet", number(line.journal_length), "moves; a second's worth is usual"),
+            ("Last beat of a worker", behind, "without one, people who ask move the line"),
+        ]
+    found.append(("Book of the line", number(now.links), f"links; epoch {room.epoch}"))
+    return found
+
+
+def number(count: int) -> str:
+    return f"{count:,}"
+
+
+def rate(per_minute: float | None) -> str:
+    return "–" if per_minute is None else f"{per_minute:,.1f}"
+
+
+def spoken(seconds: float | None) -> str:
+    """Write a length of time for staff: `0:04:31`."""
+    return "–" if seconds is None else str(timedelta(seconds=max(0, round(seconds))))

@@ -19,7 +19,18 @@ ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
-APPS = ("accounts", "bookings", "common", "config", "events", "faceverify", "payments", "registrations", "waitlist")
+APPS = (
+    "accounts",
+    "bookings",
+    "common",
+    "config",
+    "events",
+    "faceverify",
+    "payments",
+    "registrations",
+    "waitlist",
+    "webhooks",
+)
 
 
 def settings_read() -> Iterator[tuple[str, ast.expr | None]]:

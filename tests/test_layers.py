@@ -9,7 +9,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 # Lower numbers may be imported by higher ones; equal numbers are siblings and may not import each other.
 LAYERS = {
-    "config": 6,
+    "config": 7,
+    "webhooks": 6,
     "registrations": 5,
     "payments": 4,
     "waitlist": 4,

@@ -7,7 +7,18 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-OURS = {"accounts", "bookings", "common", "config", "events", "payments", "faceverify", "registrations", "waitlist"}
+OURS = {
+    "accounts",
+    "bookings",
+    "common",
+    "config",
+    "events",
+    "payments",
+    "faceverify",
+    "registrations",
+    "waitlist",
+    "webhooks",
+}
 # Used without an import of ours: by name in settings, as a program, or by a library that asks for them.
 WITHOUT_IMPORT = {
     "argon2-cffi": "accounts.hashers.Argon2Hasher",

@@ -33,7 +33,7 @@ STATES = {
 }
 # Why somebody was passed over, as staff read it; the numbers are of that moment.
 SKIPPED = {
-    "too_few_together": "wants {wanted} together, {free} were free",
+    "too_few_together": "wants {wanted} together, {free} free",
     "ticket_limit": "has as many tickets as one person may have",
     "account_inactive": "account is switched off",
     "has_a_claim": "has accepted tickets and not paid yet",
@@ -272,7 +272,7 @@ def console(*, event_id: UUID) -> Console:
 def console_entries(entries: QuerySet[WaitlistEntry]) -> QuerySet[WaitlistEntry]:
     """Load entries with what a line of the console shows."""
     skips = WaitlistSkip.objects.order_by("-at", "-pk")
-    loaded = entries.select_related("user", "booking__category").prefetch_related(
+    loaded = entries.select_related("user", "event", "booking__category").prefetch_related(
         Prefetch("skips", skips, to_attr="skips_newest_first"), "event__categories"
     )
     return with_position(loaded).order_by("joined_at", "id")

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from bookings.api import queue, stats, tickets, views
+from bookings.waitingroom import receipts_api
 
 urlpatterns = [
     path("events/<str:event_id>/stats", stats.EventStatsView.as_view()),
@@ -18,6 +19,9 @@ urlpatterns = [
     path("queue/status", queue.StatusView.as_view()),
     path("queue/leave", queue.LeaveView.as_view()),
     path("queue/serving/<str:event_id>", queue.ServingView.as_view()),
+    path("queue/receipt/<str:event_id>", receipts_api.ReceiptView.as_view()),
+    path("queue/fairness/<str:event_id>", receipts_api.FairnessView.as_view()),
+    path("queue/fairness/<str:event_id>/file", receipts_api.FairnessFileView.as_view()),
     path("tickets", tickets.TicketsView.as_view()),
     path("tickets/<str:code>", tickets.TicketView.as_view()),
     path("tickets/<str:code>/qr.svg", tickets.TicketQrView.as_view()),

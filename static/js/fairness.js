@@ -319,3 +319,96 @@ function checkMoves(published) {
   for (const link of published.chain) line.play(link);
   return `${line.calls} people were let in, each when it was their turn; staff let in ${line.byStaff}.`;
 }
+
+/** Fetches everything that is published of a line, a piece at a time. */
+export async function download(address, tell = () => {}) {
+  let published;
+  let [entries, chain] = [[], []];
+  for (;;) {
+    const wanted = new URLSearchParams({ first: entries.length + 1, count: PAGE, after: chain.length, links: 200 });
+    const answer = await fetch(`${address}?${wanted}`, { cache: "no-store" });
+    if (!answer.ok) throw new Error(`The site answered ${answer.status}. Try again in a moment.`);
+    const { data } = await answer.json();
+    // The chain goes on growing while it is read: what was there at first is checked.
+    published ??= data;
+    entries = entries.concat(data.entries);
+    chain = chain.concat(data.chain).slice(0, published.head.number);
+    tell((entries.length + chain.length) / Math.max(1, published.size + published.head.number));
+    if (entries.length >= published.size && chain.length >= published.head.number) break;
+    if (!data.entries.length && !data.chain.length) break;
+  }
+  return { ...published, entries, chain };
+}
+
+/** Checks one person's receipt against what is published, and returns what held in a sentence. */
+export async function verifyReceipt(receipt, published) {
+  const { entry, place, proof, leaf, size, root, late } = receipt;
+  for (const name of ["commitment", "seed", "root", "beacon"]) {
+    need(receipt[name] === published[name], "mine", `The ${name} on your receipt is not the published one.`);
+  }
+  const known = published.chain[receipt.chain.number - 1];
+  const same = receipt.chain.number === 0 || known?.hash === receipt.chain.hash;
+  need(same, "mine", `Link ${receipt.chain.number} of the book is not the one that your receipt names.`);
+  if (place) {
+    const listed = published.entries[place - 1] === entry;
+    need(listed, "mine", `Place ${place} belongs to ${published.entries[place - 1]}, not to you.`);
+    const proven = await verifyProof({ entry, index: leaf, size, proof, root });
+    need(proven, "mine", "The proof does not lead from your entry to the published list.");
+    const draw = await drawing(published.seed, published.root, published.beacon);
+    need(parseInt(await draw(entry), 16) === receipt.draw, "mine", "Your draw is another one.");
+    return `Your entry is on the list, and your draw gives it place ${place} of ${size}.`;
+  }
+  if (late) {
+    const moves = published.chain.filter((link) => link.kind === "moves").flatMap((link) => link.payload.moves);
+    const told = moves.some((move) => move[1] === entry && move[2] === late);
+    need(told, "mine", `The book does not say that you came with number ${late}.`);
+    return `The book says that you came after the draw with number ${late}.`;
+  }
+  return "Your place is drawn when the sale opens. The promise on your receipt is the published one.";
+}
+
+/** The part of a page that checks: a button, a list of steps, a sentence. */
+function prepare(part) {
+  const start = part.querySelector("[data-start]");
+  const button = start.querySelector("button");
+  const spoken = part.querySelector("[data-said]");
+  const items = new Map([...part.querySelectorAll("[data-step]")].map((item) => [item.dataset.step, item]));
+  const tell = (step, text, share) => {
+    const item = items.get(step);
+    if (!item) return;
+    item.dataset.state = share === undefined ? "held" : "running";
+    item.querySelector("span").textContent = share === undefined ? text : `${Math.round(100 * share)} %`;
+  };
+  start.hidden = false;
+  if (!globalThis.crypto?.subtle) {
+    start.hidden = true;
+    spoken.textContent = "Your browser only calculates hashes on a secure (https) page. Use the command below.";
+    return;
+  }
+  button.addEventListener("click", async () => {
+    button.setAttribute("aria-disabled", "true");
+    for (const item of items.values()) delete item.dataset.state;
+    spoken.textContent = "Fetching what was published…";
+    try {
+      const published = await download(part.dataset.check);
+      spoken.textContent = "Checking…";
+      await verify(published, tell);
+      if (part.dataset.receipt) tell("mine", await verifyReceipt(JSON.parse(part.dataset.receipt), published));
+      spoken.textContent = published.seed ? "Everything holds." : "What can be checked so far holds.";
+      part.dataset.verdict = "held";
+    } catch (problem) {
+      const item = items.get(problem.step);
+      if (item) {
+        item.dataset.state = "broken";
+        item.querySelector("span").textContent = problem.message;
+      }
+      const found = problem instanceof Breach;
+      spoken.textContent = found ? `This does not hold: ${problem.message}` : `The check could not finish. ${problem.message}`;
+      part.dataset.verdict = found ? "broken" : "unfinished";
+    }
+    button.removeAttribute("aria-disabled");
+    button.textContent = "Check again";
+  });
+}
+
+for (const part of globalThis.document?.querySelectorAll("[data-check]") ?? []) prepare(part);

@@ -53,6 +53,7 @@ def draw_list(event_id: UUID) -> bool:
                 state=State.OPEN, opened_at=Now(), message=""
             )
             if opened:
+                chain.append(event_id=event_id, kind="open")
                 line_opened.send(WaitingRoom, event_id=event_id)
     log.info("line.opened", line=str(event_id), drawn=room.list_size)
     return True

@@ -7,7 +7,7 @@ it was last written from. Entries are numbered: a number seen twice means that R
 and then Redis is filled anew from here.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -19,25 +19,12 @@ from django.db import connection, transaction
 from bookings.waitingroom import chain, seeds, store
 from bookings.waitingroom.locks import only_one
 from bookings.waitingroom.models import Place, WaitingRoom
+from bookings.waitingroom.moves import IN_LOBBY, moves_of
 
 log = structlog.get_logger(__name__)
 
 BATCH = 5_000
 State = Place.State
-# What an entry of the journal is called in the chain of what happened; see `bookings/waitingroom/verify.py`.
-MOVES = {
-    "j": "joined",
-    "c": "called",
-    "s": "staff",
-    "p": "parked",
-    "n": "missed",
-    "r": "back",
-    "f": "done",
-    "x": "lapsed",
-    "d": "lapsed",
-    "l": "left",
-}
-IN_LOBBY = b"lobby"
 COLUMNS = (
     "user_id, entry, arrival, order_key, state, outcome, misses, joined_at, called_at, admitted_at, slot_expires_at, ended_at,"
     " booking_id, version, joined"
@@ -139,6 +126,8 @@ def write_down(event_id: UUID, entries: Sequence[store.Entry]) -> bool:
     fresh = [entry for entry in entries if version_of(entry.id) > version_of(room.journal_id.encode())]
     if not fresh:
         return False
+    rewound = fresh[0].number <= room.journal_number
+    moves = moves_of(event_id, fresh, drawn=room.is_drawn)
     rows = list(fold(fresh).values())
     with connection.cursor() as cursor:
         cursor.execute(TEMPORARY)
@@ -146,17 +135,9 @@ def write_down(event_id: UUID, entries: Sequence[store.Entry]) -> bool:
         known = {"event": event_id, "drawn": room.is_drawn}
         cursor.execute(UPDATE, known)
         cursor.execute(INSERT, known)
-    chain.append_moves(event_id=event_id, moves=list(moves(event_id, fresh, drawn=room.is_drawn)))
+    chain.append_moves(event_id=event_id, moves=moves, rewound=rewound)
     WaitingRoom.objects.filter(pk=event_id).update(journal_number=fresh[-1].number, journal_id=fresh[-1].id.decode())
-    return fresh[0].number <= room.journal_number
-
-
-def moves(event_id: UUID, entries: Iterable[store.Entry], *, drawn: bool) -> Iterator[tuple[str, str]]:
-    """Yield what goes into the chain: everything but the coming and going in a lobby, which the list then tells."""
-    for entry in entries:
-        lobby = entry.extra == IN_LOBBY and (entry.what == "j" or not drawn)
-        if entry.what in MOVES and not lobby:
-            yield MOVES[entry.what], seeds.entry_of(event_id, entry.user)
+    return rewound
 
 
 def copy(cursor: Any, event_id: UUID, rows: Iterable[Row]) -> None:

@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 from redis.exceptions import RedisError
 
 from bookings.models import Booking
-from bookings.waitingroom import store
+from bookings.waitingroom import chain, store
 from bookings.waitingroom.locks import only_one
 from bookings.waitingroom.models import Place, WaitingRoom
 from bookings.waitingroom.refusals import LineRestoring
@@ -71,6 +71,8 @@ def rebuild(event_id: UUID) -> int:
         write_down_the_rest(event_id)
         WaitingRoom.objects.filter(pk=event_id).update(epoch=F("epoch") + 1, journal_number=0)
         room = WaitingRoom.objects.select_related("event").get(pk=event_id)
+        if room.epoch > 1:
+            chain.append(event_id=event_id, kind="restored", epoch=room.epoch)
         store.wipe(event_id)
         client.delete(head)
         known = {name: value for name, value in configuration(room).items() if name != "state"}

@@ -1,5 +1,6 @@
 """Rooms: making them, what staff change in them, and how PostgreSQL's word reaches Redis."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
@@ -66,6 +67,8 @@ def ensure_room(event_id: UUID) -> WaitingRoom:
     with suppress(IntegrityError), transaction.atomic():
         room.save(force_insert=True)
         chain.append(event_id=event_id, kind="lobby", commitment=promise)
+        if room.state == State.OPEN:
+            chain.append(event_id=event_id, kind="open")
     return WaitingRoom.objects.select_related("event").get(pk=event_id)
 
 
@@ -122,6 +125,17 @@ def tell_now(event_id: UUID) -> None:
 # -- What staff do ----------------------------------------------------------------------------------------------------
 
 
+# What everybody may read of it afterwards; who did it and why stays in the audit.
+IN_THE_CHAIN: dict[str, Callable[[WaitingRoom], dict[str, Any]]] = {
+    "open_lobby": lambda room: {"kind": "opened"},
+    "pause_line": lambda room: {"kind": "pause", "reason": room.message},
+    "resume_line": lambda room: {"kind": "resume"},
+    "set_line_rate": lambda room: {"kind": "rate", "perMinute": room.rate_per_minute},
+    "set_line_message": lambda room: {"kind": "message", "text": room.message},
+    "close_line": lambda room: {"kind": "ended"},
+}
+
+
 def change(
     event_id: UUID, *, action: str, actor_id: UUID | None, reason: str, sources: tuple[str, ...] = (), **changes: Any
 ) -> WaitingRoom:
@@ -150,6 +164,8 @@ def change(
                 after=after,
                 reason=reason.strip(),
             )
+        if action in IN_THE_CHAIN:
+            chain.append(event_id=event_id, **IN_THE_CHAIN[action](room))
         tell(event_id)
     return room
 

@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from redis.exceptions import RedisError
 
-from bookings.waitingroom import store
+from bookings.waitingroom import chain, store
 from bookings.waitingroom.models import Place, WaitingRoom
 from bookings.waitingroom.refusals import LineRestoring, NoLine, NotInLine
 from bookings.waitingroom.services.drawing import draw_list, write_keys
@@ -102,7 +102,10 @@ def follow_event(event_id: UUID) -> None:
         WaitingRoom.objects.filter(pk=event_id, state__in=BEFORE).update(
             opens_at=event.sale_starts_at, lobby_opens_at=lobby if room.state == State.CLOSED else room.lobby_opens_at
         )
-    WaitingRoom.objects.filter(pk=event_id, state=State.CLOSED, lobby_opens_at__lte=Now()).update(state=State.LOBBY)
+    with transaction.atomic():
+        due = WaitingRoom.objects.filter(pk=event_id, state=State.CLOSED, lobby_opens_at__lte=Now())
+        if due.update(state=State.LOBBY):
+            chain.append(event_id=event_id, kind="opened")
 
 
 def sells_nothing_more(room: WaitingRoom, left: int, held: int) -> bool:
@@ -114,6 +117,8 @@ def end(room: WaitingRoom, state: str) -> None:
     """End a line and announce it; whose turn it is goes on buying."""
     with transaction.atomic():
         ended = WaitingRoom.objects.filter(pk=room.pk, state__in=RUNNING).update(state=state, ended_at=Now())
+        if ended:
+            chain.append(event_id=room.pk, kind="soldOut" if state == State.SOLD_OUT else "ended")
         if ended and state == State.SOLD_OUT:
             line_sold_out.send(WaitingRoom, event_id=room.pk)
     if ended:

@@ -1,0 +1,143 @@
+"""Receipts and what is published, of real lines: everything verifies, and whatever is tampered with in the rows is found."""
+
+import json
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+
+from bookings.waitingroom import fairness, lists, receipts, services
+from bookings.waitingroom.models import ChainLink, ListPart, Place, WaitingRoom
+from bookings.waitingroom.refusals import NoLine, NotInLine
+from bookings.waitingroom.verify import verify
+from tests.factories import EventFactory, StaffFactory, UserFactory
+from tests.waitingroom.drawn import drawn_line, event_with_lobby, join_all, people
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def check(event, *arguments: str) -> str:
+    """Run `manage.py verify_fairness` and return what it says."""
+    said = StringIO()
+    call_command("verify_fairness", str(event.pk), *arguments, stdout=said)
+    return said.getvalue()
+
+
+def breach(event, *arguments: str) -> str:
+    with pytest.raises(CommandError) as refusal:
+        check(event, *arguments)
+    assert refusal.value.returncode == 1
+    return str(refusal.value)
+
+
+def by_force(statement: str, *arguments) -> None:
+    """Change rows as somebody with the database in their hands would: with the triggers switched off."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET session_replication_role = replica")
+        try:
+            cursor.execute(statement, arguments)
+        finally:
+            cursor.execute("SET session_replication_role = DEFAULT")
+
+
+def holds(receipt) -> bool:
+    """Whether a receipt proves its place by itself."""
+    key = bytes.fromhex(receipt.seed)
+    return (
+        fairness.commitment(key) == receipt.commitment
+        and fairness.draw(key, receipt.root, receipt.entry) == receipt.draw
+        and fairness.verify_proof(
+            entry=receipt.entry, index=receipt.leaf, size=receipt.size, proof=receipt.proof, root=receipt.root
+        )
+    )
+
+
+def test_everybody_drawn_has_one_place_and_a_receipt_that_proves_it():
+    event, crowd = drawn_line(count=30)
+
+    found = [receipts.receipt_of(user_id=person.pk, event_id=event.pk) for person in crowd]
+
+    assert sorted(receipt.place for receipt in found) == list(range(1, 31))
+    assert sorted(receipt.arrival for receipt in found) == list(range(1, 31))
+    assert all(holds(receipt) for receipt in found)
+    listed = list(lists.ordered(event.pk))
+    assert [receipt.entry for receipt in sorted(found, key=lambda receipt: receipt.place)] == listed
+
+
+def test_proofs_of_a_list_of_several_parts_lead_to_the_same_root(monkeypatch):
+    monkeypatch.setattr(lists, "PART", 4)
+    event, crowd = drawn_line(count=27)
+    root = WaitingRoom.objects.get(event=event).merkle_root
+
+    found = [receipts.receipt_of(user_id=person.pk, event_id=event.pk) for person in crowd]
+
+    assert ListPart.objects.filter(event=event).count() == 7
+    assert sorted(receipt.place for receipt in found) == list(range(1, 28))
+    assert all(holds(receipt) and receipt.root == root for receipt in found)
+    everybody = list(lists.ordered(event.pk))
+    assert list(lists.ordered(event.pk, first=6, last=13)) == everybody[5:13]
+    assert list(lists.ordered(event.pk, first=28)) == []
+
+
+def test_before_the_draw_a_receipt_says_what_is_promised_and_no_more():
+    event = event_with_lobby()
+    (person,) = people(1)
+    join_all(event, [person])
+    services.drain_journal(event.pk)
+
+    receipt = receipts.receipt_of(user_id=person.pk, event_id=event.pk)
+
+    room = WaitingRoom.objects.get(event=event)
+    assert receipt.commitment == room.seed_hash != ""
+    assert (receipt.seed, receipt.root, receipt.place, receipt.size, receipt.arrival) == ("", "", None, None, 1)
+    assert [step.step for step in verify(receipts.published(event.pk))] == ["chain", "draw"]
+
+
+def test_who_comes_late_is_in_the_book_with_their_number():
+    event, crowd = drawn_line(count=5, late=3)
+
+    found = [receipts.receipt_of(user_id=person.pk, event_id=event.pk) for person in crowd[5:]]
+
+    assert [(receipt.place, receipt.late) for receipt in found] == [(None, 6), (None, 7), (None, 8)]
+    moves = [move for link in ChainLink.objects.filter(kind="moves") for move in link.payload["moves"]]
+    assert [move for move in moves if move[0] == "joined"] == [
+        ["joined", receipt.entry, number] for number, receipt in enumerate(found, start=6)
+    ]
+
+
+def test_strangers_have_no_receipt():
+    event, _ = drawn_line(count=2)
+
+    with pytest.raises(NotInLine):
+        receipts.receipt_of(user_id=UserFactory().pk, event_id=event.pk)
+    with pytest.raises(NoLine):
+        receipts.receipt_of(user_id=UserFactory().pk, event_id=EventFactory().pk)
+
+
+def test_a_whole_line_verifies_from_rows_and_from_the_download_alone(api, tmp_path):
+    event, crowd = drawn_line(count=20, late=4, max_active_users=3)
+    staff = StaffFactory()
+    services.leave(user_id=crowd[3].pk, event_id=event.pk)
+    services.pause(event.pk, reason="The card network is down.", actor_id=staff.pk)
+    services.resume(event.pk, actor_id=staff.pk)
+    services.set_rate(event.pk, per_minute=None, actor_id=staff.pk)
+    waiting = Place.objects.filter(event=event, state="waiting").order_by("-order_key").first()
+    services.admit(event.pk, user_id=waiting.user_id, actor_id=staff.pk, reason="A wheelchair user's companion.")
+    for _ in range(4):
+        for person in crowd:
+            if services.status(user_id=person.pk, event_id=event.pk).status == "active":
+                services.leave(user_id=person.pk, event_id=event.pk)
+        services.tick(event.pk)
+
+    assert "Fair: everything" in check(event)
+    _, downloaded = api.get(f"/api/v1/queue/fairness/{event.pk}/file")
+    download = tmp_path / "download.json"
+    download.write_text(json.dumps(downloaded))
+    said = check(event, "--file", str(download))
+
+    assert "staff let in 1" in said
+    kinds = list(ChainLink.objects.filter(event=event).exclude(kind="moves").values_list("kind", flat=True))
+    assert kinds == ["lobby", "opened", "draw", "open", "pause", "resume", "rate"]
+    assert staff.email not in download.read_text()
+    assert "wheelchair" not in download.read_text()

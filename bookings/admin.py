@@ -12,7 +12,7 @@ from unfold.decorators import action, display
 from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminTextareaWidget
 
-from bookings.models import Booking, BookingSeat, BookingTransition, Ticket
+from bookings.models import Booking, BookingSeat, BookingTransition, Ticket, TicketChange, TicketHandover
 from bookings.references import normalise_reference, spoken
 from bookings.services import cancel_booking_by_staff
 from common.admin import ReadOnlyAdmin, ReadOnlyInline, redirect_from_dialog
@@ -26,7 +26,8 @@ STATUS_COLOURS = {
     "cancelled": "danger",
     "expired": "default",
 }
-TICKET_COLOURS = {"active": "success", "used": "info", "void": "danger"}
+TICKET_COLOURS = {"unassigned": "warning", "active": "success", "used": "info", "void": "danger"}
+HANDOVER_COLOURS = {"open": "info", "accepted": "warning", "taken": "success"}
 
 
 class ReasonForm(BaseDialogForm):
@@ -41,11 +42,21 @@ class ReasonForm(BaseDialogForm):
 
 class TicketInline(ReadOnlyInline):
     model = Ticket
-    fields = ["number", "code", "holder_name", "seat", "status", "issued_at", "void_at"]
+    fields = ["number", "shown_code", "holder", "holder_name", "seat", "status", "issued_at", "void_at"]
     readonly_fields = fields
+    show_change_link = True
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Ticket]:
-        return super().get_queryset(request).select_related("seat")
+        return super().get_queryset(request).select_related("seat", "holder")
+
+    @display(description="Code")
+    def shown_code(self, ticket: Ticket) -> str:
+        return shown_code(ticket)
+
+
+def shown_code(ticket: Ticket) -> str:
+    """Return a ticket's code; one that is nobody's yet gets its code with its holder."""
+    return "–" if ticket.status == Ticket.Status.UNASSIGNED else ticket.code
 
 
 class BookingSeatInline(ReadOnlyInline):
@@ -143,23 +154,126 @@ class BookingAdmin(ReadOnlyAdmin):
             self.message_user(request, f"Booking {spoken(booking.reference)} is cancelled.", messages.SUCCESS)
 
 
+class HandoverInline(ReadOnlyInline):
+    model = TicketHandover
+    verbose_name_plural = "named holders"
+    fields = [
+        "created_at",
+        "status",
+        "named_by",
+        "from_holder",
+        "email",
+        "invitee",
+        "sent_at",
+        "expires_at",
+        "ended_at",
+    ]
+    readonly_fields = fields
+    ordering = ["created_at", "id"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[TicketHandover]:
+        return super().get_queryset(request).select_related("named_by", "from_holder", "invitee")
+
+
+class TicketChangeInline(ReadOnlyInline):
+    model = TicketChange
+    verbose_name_plural = "history"
+    fields = ["at", "from_holder", "to_holder", "from_status", "to_status"]
+    readonly_fields = fields
+    ordering = ["id"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[TicketChange]:
+        return super().get_queryset(request).select_related("from_holder", "to_holder")
+
+
 @admin.register(Ticket)
 class TicketAdmin(ReadOnlyAdmin):
-    list_display = ["code", "coloured_status", "event", "booking", "holder_name", "number", "seat", "issued_at"]
-    list_select_related = ["booking__event", "seat"]
-    list_filter = ["status", "issued_at"]
-    search_fields = ["code", "holder_name", "booking__reference", "booking__user__email"]
+    list_display = [
+        "reference",
+        "number",
+        "coloured_status",
+        "event_name",
+        "holder",
+        "holder_name",
+        "shown_code",
+        "seat",
+        "issued_at",
+    ]
+    list_select_related = ["booking__event", "seat", "holder"]
+    list_filter = ["status", "personal", "issued_at"]
+    search_fields = ["code", "holder_name", "holder__email", "booking__reference", "booking__user__email"]
     search_help_text = "Code, holder, booking or mail"
     ordering = ["-issued_at", "id"]
-    fields = ["code", "coloured_status", "event", "booking", "number", "seat", "holder_name", "issued_at", "void_at"]
+    inlines = [HandoverInline, TicketChangeInline]
+    fields = [
+        "shown_code",
+        "coloured_status",
+        "event_name",
+        "booking",
+        "number",
+        "seat",
+        "holder",
+        "holder_name",
+        "personal",
+        "issued_at",
+        "void_at",
+    ]
+
+    @display(description="Booking", ordering="booking__reference")
+    def reference(self, ticket: Ticket) -> str:
+        return spoken(ticket.booking.reference)
 
     @display(description="Status", ordering="status", label=TICKET_COLOURS)
     def coloured_status(self, ticket: Ticket) -> str:
         return ticket.status
 
     @display(description="Event", ordering="booking__event__name")
-    def event(self, ticket: Ticket) -> str:
+    def event_name(self, ticket: Ticket) -> str:
         return ticket.booking.event.name
+
+    @display(description="Code", ordering="code")
+    def shown_code(self, ticket: Ticket) -> str:
+        return shown_code(ticket)
+
+
+@admin.register(TicketHandover)
+class TicketHandoverAdmin(ReadOnlyAdmin):
+    list_display = [
+        "created_at",
+        "coloured_status",
+        "reference",
+        "named_by",
+        "invitee",
+        "email",
+        "expires_at",
+        "ended_at",
+    ]
+    list_select_related = ["ticket__booking", "named_by", "invitee"]
+    list_filter = ["status", "created_at"]
+    search_fields = ["email", "named_by__email", "invitee__email", "ticket__booking__reference"]
+    search_help_text = "Mail of who gives or takes, or booking"
+    ordering = ["-created_at", "id"]
+    fields = [
+        "coloured_status",
+        "ticket",
+        "named_by",
+        "from_holder",
+        "email",
+        "invitee",
+        "created_at",
+        "sent_at",
+        "accepted_at",
+        "expires_at",
+        "ended_at",
+    ]
+
+    @display(description="Status", ordering="status", label=HANDOVER_COLOURS)
+    def coloured_status(self, handover: TicketHandover) -> str:
+        return handover.status
+
+    @display(description="Ticket", ordering="ticket__booking__reference")
+    def reference(self, handover: TicketHandover) -> str:
+        return f"{spoken(handover.ticket.booking.reference)} · {handover.ticket.number}"
 
 
 @admin.register(BookingTransition)

@@ -105,10 +105,10 @@ def price_line(booking: Booking) -> str:
 
 
 def tickets_pdf(booking: Booking) -> bytes:
-    """Return one PDF with a page for each valid ticket of the booking (all of them when none is valid any more)."""
-    tickets = list(booking.tickets.all())
-    valid = [ticket for ticket in tickets if ticket.status != Ticket.Status.VOID]
-    return pdf(booking, valid or tickets)
+    """Return one PDF with a page for each valid ticket that the buyer holds (all of theirs when none is valid any more)."""
+    own = [ticket for ticket in booking.tickets.all() if ticket.holder_id == booking.user_id]
+    valid = [ticket for ticket in own if ticket.status != Ticket.Status.VOID]
+    return pdf(booking, valid or own)
 
 
 def ticket_pdf(ticket: Ticket) -> bytes:
@@ -269,11 +269,25 @@ def event_ics(booking: Booking) -> bytes:
     Its UID is the booking's for ever, so opening it again updates the entry instead of adding one, and a cancelled booking's
     file removes it.
     """
+    return calendar_entry(booking, str(booking.pk), calendar_text(booking))
+
+
+def ticket_ics(ticket: Ticket) -> bytes:
+    """Return the calendar entry of one ticket for its holder: the booking's if they bought it, else of this ticket alone."""
+    if ticket.holder_id == ticket.booking.user_id:
+        return event_ics(ticket.booking)
+    seat = [ticket.seat.label] if ticket.seat else []
+    lines = [clean(ticket.booking.category.name), *seat, f"Your ticket: {settings.SITE_URL}/tickets"]
+    return calendar_entry(ticket.booking, str(ticket.pk), "\n".join(lines))
+
+
+def calendar_entry(booking: Booking, uid: str, text: str) -> bytes:
+    """Return the event of a booking for a calendar."""
     event = booking.event
     zone = ZoneInfo(event.timezone)
     over = booking.status in {Booking.Status.CANCELLED, Booking.Status.EXPIRED}
     entry = CalendarEntry()
-    entry.add("uid", f"{booking.pk}@{settings.MAIL_DOMAIN}")
+    entry.add("uid", f"{uid}@{settings.MAIL_DOMAIN}")
     entry.add("dtstamp", changed_at(booking))
     entry.add("sequence", 1 if over else 0)
     entry.add("status", "CANCELLED" if over else "CONFIRMED")
@@ -281,7 +295,7 @@ def event_ics(booking: Booking) -> bytes:
     entry.add("dtend", event.ends_at.astimezone(zone))
     entry.add("summary", clean(event.name))
     entry.add("location", clean(event.location))
-    entry.add("description", calendar_text(booking))
+    entry.add("description", text)
     entry.add("url", f"{settings.SITE_URL}/tickets")
     entry.add("transp", "TRANSPARENT" if over else "OPAQUE")
     calendar = Calendar()

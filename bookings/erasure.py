@@ -19,8 +19,8 @@ class FutureBookings(Conflict):
 @transaction.atomic
 def release_bookings(*, user_id: UUID, cancel: bool, by: str = "buyer") -> None:
     """
-    Release a person's holds and offers, cancel what they have bought for events to come, give back what others bought for them, take
-    their name off their tickets.
+    Release a person's holds and offers, cancel what they have bought for events to come, give back what others bought for
+    them, take their name off their tickets.
 
     :raises FutureBookings: if there are such sales and `cancel` is false
     :raises CancelTooLate: if one of them can not be cancelled by its buyer any more

@@ -216,6 +216,48 @@ def numbered_seats_match() -> Iterable[str]:
     )
 
 
+@invariant("bookings.holders")
+def tickets_have_their_holders() -> Iterable[str]:
+    """A ticket that opens a door has a holder, of an event that checks faces one each; and only what is valid is on its way."""
+    yield from rows(
+        """
+        SELECT booking.reference, ticket.number, ticket.status
+        FROM bookings_ticket ticket JOIN bookings_booking booking ON booking.id = ticket.booking_id
+        WHERE (ticket.status IN ('active', 'used') AND ticket.holder_id IS NULL)
+            OR (ticket.status = 'unassigned' AND (ticket.holder_id IS NOT NULL OR NOT ticket.personal))
+            OR ticket.event_id <> booking.event_id
+        """,
+        "ticket {1} of booking {0} is {2}, which does not fit its holder or event",
+    )
+    yield from rows(
+        """
+        SELECT ticket.holder_id, ticket.event_id, count(*) FROM bookings_ticket ticket
+        WHERE ticket.personal AND ticket.status IN ('active', 'used') GROUP BY 1, 2 HAVING count(*) > 1
+        """,
+        "person {0} holds {2} tickets of event {1}, which gives each person one",
+    )
+    yield from rows(
+        """
+        SELECT handover.id, handover.status, ticket.status
+        FROM bookings_tickethandover handover JOIN bookings_ticket ticket ON ticket.id = handover.ticket_id
+        WHERE handover.status IN ('open', 'accepted')
+            AND (ticket.status IN ('used', 'void') OR handover.from_holder_id IS DISTINCT FROM ticket.holder_id)
+        """,
+        "handover {0} is {1}, and its ticket is {2} or somebody else's by now",
+    )
+    yield from rows(
+        """
+        SELECT ticket.id, last.to_status, ticket.status FROM bookings_ticket ticket
+        CROSS JOIN LATERAL (
+            SELECT change.to_status, change.to_holder_id FROM bookings_ticketchange change
+            WHERE change.ticket_id = ticket.id ORDER BY change.id DESC LIMIT 1
+        ) last
+        WHERE (last.to_status, last.to_holder_id) IS DISTINCT FROM (ticket.status, ticket.holder_id)
+        """,
+        "the history of ticket {0} ends with {1}, and it is {2}",
+    )
+
+
 @invariant("bookings.notices")
 def buyers_are_told() -> Iterable[str]:
     """I13: every sale has the message that mails its tickets."""

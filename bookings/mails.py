@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.dateformat import format as format_date
 
 from bookings.documents import event_day, event_hours, event_ics, tickets_pdf
-from bookings.models import Booking
+from bookings.models import Booking, Ticket
 from bookings.queries import bookings_with_all
 from bookings.references import spoken
 from bookings.typeset import clean
@@ -39,7 +39,8 @@ def send_tickets(dedupe_key: str, payload: dict[str, Any]) -> None:
         return
     message = mail.compose(to=booking.user.email, template="tickets", dedupe_key=dedupe_key, context=words(booking))
     name = f"tickets-{spoken(booking.reference)}"
-    message.attach(f"{name}.pdf", tickets_pdf(booking), "application/pdf")
+    if any(ticket.holder_id == booking.user_id for ticket in booking.tickets.all()):
+        message.attach(f"{name}.pdf", tickets_pdf(booking), "application/pdf")
     message.attach(f"{name}.ics", event_ics(booking).decode(), "text/calendar")
     message.send()
 
@@ -85,6 +86,9 @@ def words(booking: Booking) -> dict[str, Any]:
         "location": clean(event.location),
         "category": clean(booking.category.name),
         "quantity": booking.quantity,
+        "own": sum(ticket.holder_id == booking.user_id for ticket in booking.tickets.all()),
+        "unassigned": sum(ticket.status == Ticket.Status.UNASSIGNED for ticket in booking.tickets.all()),
+        "booking_url": f"{settings.SITE_URL}/bookings/{booking.pk}",
         "seats": [ticket.seat.label for ticket in booking.tickets.all() if ticket.seat],
         "amount_label": "At door" if at_door and booking.amount_minor else "Price",
         "amount": amount,

@@ -18,7 +18,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from accounts import limits
 from bookings import documents, queries, services
-from bookings.models import Booking, Ticket
+from bookings.forms import HolderForm
+from bookings.models import Booking, Ticket, TicketHandover
 from bookings.refusals import (
     AlreadyBooked,
     CancelTooLate,
@@ -30,6 +31,7 @@ from bookings.refusals import (
     SaleNotOpen,
     SoldOut,
 )
+from bookings.services.handovers import give_until, giver_of
 from bookings.states import Status
 from common.errors import FairseatError, IllegalTransition, NotFound
 from common.pages import Problem, Problems, form_problems, here_again, members_only, page, refusal_problems, to_login
@@ -178,7 +180,7 @@ def done(request: HttpRequest, booking_id: UUID) -> HttpResponse:
     booking = queries.get_booking_for(user_id=request.user.pk, booking_id=booking_id)
     if booking.status != Status.CONFIRMED:
         return redirect(address_of(booking))
-    return render(request, "bookings/done.html", {"booking": booking, "event": booking.event})
+    return render(request, "bookings/done.html", {"booking": booking, "event": booking.event} | shares(booking))
 
 
 @require_safe
@@ -207,7 +209,15 @@ def booking(request: HttpRequest, booking_id: UUID) -> HttpResponse:
         "is_past": shown.event.ends_at <= now,
         "section": "tickets",
     }
-    return render(request, "bookings/booking.html", context)
+    return render(request, "bookings/booking.html", context | shares(shown))
+
+
+def shares(booking: Booking) -> dict[str, Any]:
+    """Return which tickets of a booking are its buyer's own, and which wait for a holder."""
+    valid = [ticket for ticket in booking.tickets.all() if ticket.status != Ticket.Status.VOID]
+    own = sum(ticket.holder_id == booking.user_id for ticket in valid)
+    unassigned = [ticket for ticket in valid if ticket.status == Ticket.Status.UNASSIGNED]
+    return {"has_own": own > 0, "own_count": own, "unassigned": unassigned}
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -259,13 +269,16 @@ def ticket_list(request: HttpRequest) -> HttpResponse:
 def ticket(request: HttpRequest, code: str) -> HttpResponse:
     """One ticket, to be scanned at the door."""
     shown = own_ticket(request, code)
-    others = shown.booking.tickets.filter(number__gt=shown.number).exclude(status=Ticket.Status.VOID)
+    others = shown.booking.tickets.filter(number__gt=shown.number, holder=request.user)
+    others = others.exclude(status=Ticket.Status.VOID)
     context = {
         "ticket": shown,
         "next_ticket": others.order_by("number").first(),
         "booking": shown.booking,
         "event": shown.booking.event,
         "is_valid": shown.status == Ticket.Status.ACTIVE,
+        "is_buyer": shown.booking.user_id == request.user.pk,
+        "can_give": may_give(shown, request.user.pk),
         "qr": mark_safe(documents.qr_svg(shown)),  # noqa: S308 - drawn by us from the code alone
         "section": "tickets",
     }
@@ -280,6 +293,79 @@ def ticket_pdf(request: HttpRequest, code: str) -> HttpResponse:
     return download(
         documents.ticket_pdf(shown), "application/pdf", f"ticket-{shown.booking.reference}-{shown.number}.pdf"
     )
+
+
+@require_safe
+@members_only
+def ticket_ics(request: HttpRequest, code: str) -> HttpResponse:
+    """The event of one ticket for a calendar."""
+    shown = own_ticket(request, code)
+    return download(documents.ticket_ics(shown), "text/calendar; charset=utf-8", f"event-{shown.booking.reference}.ics")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@members_only
+def ticket_holder(request: HttpRequest, ticket_id: UUID) -> HttpResponse:
+    """Whose a ticket is: name its next holder, see who is invited and what happened so far."""
+    shown = queries.get_ticket_to_give(user_id=request.user.pk, ticket_id=ticket_id)
+    if request.method != "POST":
+        return render(request, "bookings/holder.html", holder_context(request, shown))
+    limits.check(request, scope="booking")
+    form = HolderForm(request.POST)
+    problems = None if form.is_valid() else form_problems(form)
+    status = 400
+    if problems is None:
+        try:
+            services.name_holder(ticket_id=shown.pk, user_id=request.user.pk, email=form.cleaned_data["email"])
+        except NotFound:
+            raise
+        except FairseatError as error:
+            problems, status = refusal_problems(error), error.status
+    if problems is not None:
+        context = holder_context(request, shown) | {"form": form, "problems": problems}
+        return render(request, "bookings/holder.html", context, status=status)
+    messages.success(request, f"We are mailing {form.cleaned_data['email']} an invitation.")
+    back = shown.booking.user_id == request.user.pk and shown.status == Ticket.Status.UNASSIGNED
+    return redirect("booking", shown.booking_id) if back else redirect("ticket-holder", shown.pk)
+
+
+@require_POST
+@members_only
+def recall(request: HttpRequest, ticket_id: UUID) -> HttpResponse:
+    """Take an invitation back."""
+    limits.check(request, scope="booking")
+    try:
+        services.recall_handover(ticket_id=ticket_id, user_id=request.user.pk)
+    except NotFound:
+        raise
+    except FairseatError as error:
+        messages.info(request, error.text)
+    else:
+        messages.success(request, "The invitation is taken back. Its link no longer works.")
+    return redirect(here_again(request, reverse("ticket-holder", args=[ticket_id])))
+
+
+def holder_context(request: HttpRequest, ticket: Ticket) -> dict[str, Any]:
+    """Return what the page about a ticket's holder shows."""
+    ended = ticket.handovers.filter(named_by=request.user).exclude(status__in=(*TicketHandover.WAITING, "taken"))
+    return {
+        "ticket": ticket,
+        "booking": ticket.booking,
+        "event": ticket.booking.event,
+        "is_buyer": ticket.booking.user_id == request.user.pk,
+        "is_mine": ticket.holder_id == request.user.pk,
+        "can_give": may_give(ticket, request.user.pk),
+        "give_until": give_until(ticket),
+        "history": queries.history_of(ticket),
+        "past_handovers": ended.order_by("-ended_at")[:10],
+        "section": "tickets",
+    }
+
+
+def may_give(ticket: Ticket, user_id: UUID) -> bool:
+    """Whether this person may name the ticket's next holder now, as far as a page can tell; services ask the database."""
+    on = ticket.booking.event.status == "published" and give_until(ticket) > timezone.now()
+    return on and ticket.booking.status == Status.CONFIRMED and giver_of(ticket) == user_id
 
 
 @require_safe
@@ -304,7 +390,7 @@ def own_ticket(request: HttpRequest, code: str) -> Ticket:
 
 
 def confirmed(request: HttpRequest, booking_id: UUID) -> Booking:
-    """Load the person's own booking if it has tickets."""
+    """Load the person's own booking if it has tickets of theirs."""
     found = queries.get_booking_for(user_id=request.user.pk, booking_id=booking_id)
     if found.status != Status.CONFIRMED:
         raise NotFound

@@ -16,6 +16,9 @@ urlpatterns = [
     path("bookings/<uuid:booking_id>/tickets.pdf", pages.booking_pdf, name="booking-pdf"),
     path("bookings/<uuid:booking_id>/event.ics", pages.booking_ics, name="booking-ics"),
     path("tickets", pages.ticket_list, name="tickets"),
+    path("tickets/<uuid:ticket_id>/holder", pages.ticket_holder, name="ticket-holder"),
+    path("tickets/<uuid:ticket_id>/holder/recall", pages.recall, name="ticket-recall"),
     path("tickets/<str:code>", pages.ticket, name="ticket"),
     path("tickets/<str:code>/ticket.pdf", pages.ticket_pdf, name="ticket-pdf"),
+    path("tickets/<str:code>/event.ics", pages.ticket_ics, name="ticket-ics"),
 ]

@@ -367,6 +367,7 @@ SPECTACULAR_SETTINGS = {
         "EventStatus": "events.models.Event.Status",
         "BookingStatus": "bookings.states.Status",
         "TicketStatus": "bookings.models.Ticket.Status",
+        "TicketHandoverStatus": "bookings.models.TicketHandover.Status",
         "WaitlistStatus": "waitlist.models.WaitlistEntry.Status",
         "RegistrationStatus": "registrations.models.Registration.Status",
         "FaceVerificationStatus": "registrations.models.Registration.FaceStatus",

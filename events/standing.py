@@ -85,8 +85,6 @@ class Standing:
     @property
     def most(self) -> int:
         """How many tickets one booking may have."""
-        if self.event.requires_face_verification:
-            return 1
         return min(self.event.max_tickets_per_booking, settings.MAX_TICKETS_PER_BOOKING)
 
 

@@ -4,10 +4,11 @@ from typing import Any
 from uuid import UUID
 
 from django.core.serializers.json import DjangoJSONEncoder
+from django.db.models import Q
 
 from accounts.models import User
-from bookings.models import Booking
-from bookings.queries import list_bookings_for
+from bookings.models import Booking, TicketHandover
+from bookings.queries import list_bookings_for, tickets_with_all
 from bookings.references import spoken
 from common.errors import NotFound
 from faceverify.models import BiometricConsent, DeletionLog, FaceReference, FaceView
@@ -32,6 +33,19 @@ def export_person(*, user_id: UUID) -> dict[str, Any]:
             person, "id", "email", "name", "phone", "is_organiser", "is_staff", "created_at", "last_login"
         ),
         "bookings": [booking(row) for row in list_bookings_for(user_id=user_id)],
+        "tickets_from_others": [
+            columns(ticket, "code", "number", "holder_name", "status", "issued_at")
+            | {"event": ticket.booking.event.name}
+            for ticket in tickets_with_all().filter(holder=person).exclude(booking__user=person)
+        ],
+        "holders_named": [
+            columns(handover, "status", "email", "created_at", "sent_at", "accepted_at", "expires_at", "ended_at")
+            for handover in TicketHandover.objects.filter(named_by=person)
+        ],
+        "invitations": [
+            columns(handover, "status", "created_at", "sent_at", "accepted_at", "expires_at", "ended_at")
+            for handover in TicketHandover.objects.filter(Q(invitee=person) | Q(email=person.email))
+        ],
         "registrations": [registration(row) for row in registrations.prefetch_related("attempts", "decisions")],
         "waitlist": [
             columns(entry, "event_id", "quantity", "status", "reason", "eligible", "joined_at", "ended_at")
@@ -80,7 +94,9 @@ def booking(row: Booking) -> dict[str, Any]:
     found |= {"reference": spoken(row.reference), "event": row.event.name, "category": row.category.name}
     found["refund_minor"] = row.refund_minor
     found["tickets"] = [
-        columns(ticket, "code", "number", "holder_name", "status", "issued_at") for ticket in row.tickets.all()
+        columns(ticket, "number", "holder_name", "status", "issued_at")
+        | {"code": ticket.code if ticket.holder_id == row.user_id else ""}
+        for ticket in row.tickets.all()
     ]
     return found
 

@@ -46,6 +46,19 @@ def tickets_have_a_pass() -> Iterable[str]:
     )
     yield from rows(
         """
+        SELECT booking.reference, ticket.number FROM bookings_ticket ticket
+        JOIN bookings_booking booking ON booking.id = ticket.booking_id
+        JOIN events_event event ON event.id = booking.event_id
+        WHERE ticket.status IN ('active', 'used') AND (ticket.personal OR event.requires_face_verification) AND NOT EXISTS (
+            SELECT 1 FROM registrations_registration registration
+            WHERE registration.user_id = ticket.holder_id AND registration.event_id = booking.event_id
+                AND registration.status = 'verified'
+        )
+        """,
+        "ticket {1} of booking {0} opens the door of an event that checks faces, and its holder was not verified",
+    )
+    yield from rows(
+        """
         SELECT registration.id FROM registrations_registration registration
         WHERE registration.passed_by = 'face' AND NOT EXISTS (
             SELECT 1 FROM registrations_verificationattempt attempt

@@ -15,6 +15,10 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts import limits
+from bookings.models import TicketHandover
+from bookings.refusals import EventCancelled, HasTicket, InvitationNotFound, InvitationOver, SaleClosed, WrongAddressee
+from bookings.services import decline_invitation as decline
+from bookings.services.handovers import holds_ticket
 from common.errors import FairseatError, NotFound
 from common.pages import Problem, Problems, form_problems, members_only, page, to_login
 from events.queries import get_event
@@ -35,6 +39,7 @@ from registrations.refusals import (
     RegistrationClosed,
     TicketAlreadyIssued,
 )
+from registrations.services.invitations import Accepted
 
 PER_PAGE = 20
 FACE_STEPS = {"UPLOAD_PHOTO", "VERIFY_FACE", "RETRY_VERIFICATION"}
@@ -145,6 +150,9 @@ def checking(request: HttpRequest, registration_id: UUID) -> HttpResponse:
     journey = own_journey(request, registration_id)
     if is_being_checked(journey):
         return render(request, "registrations/checking.html", journey_context(journey))
+    if journey.given is not None:
+        say_once(request, "It’s you. The ticket is yours.")
+        return redirect("ticket", journey.given.code)
     if journey.next_step in {"PAY", "TICKET_ISSUED"} and journey.booking is not None:
         say_once(request, "It’s you. Your face check is done.")
         done = "booking-done" if journey.ticket_issued else "booking-tickets"
@@ -177,6 +185,73 @@ def my_data(request: HttpRequest) -> HttpResponse:
     held = json.dumps(export_person(user_id=request.user.pk), cls=ENCODER, indent=2, ensure_ascii=False)
     headers = {"Content-Disposition": 'attachment; filename="my-fairseat-data.json"'}
     return HttpResponse(held, content_type="application/json; charset=utf-8", headers=headers)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@page
+def invitation(request: HttpRequest, token: str) -> HttpResponse:
+    """The page behind the link of an invitation to a ticket; accepting leads to the ticket, or to the face check before it."""
+    try:
+        handover = queries.get_invitation_with_all(token)
+        if request.method == "POST" and request.user.is_authenticated:
+            limits.check(request, scope="booking")
+            return accepted(request, services.accept_invitation(token=token, user_id=request.user.pk))
+    except (InvitationNotFound, InvitationOver) as error:
+        return over(request, "This invitation is over", error.text, 410)
+    except (HasTicket, WrongAddressee):
+        pass  # the page says so
+    except (EventCancelled, SaleClosed) as error:
+        return over(request, "Too late", error.text, error.status)
+    if request.method == "POST" and not request.user.is_authenticated:
+        return to_login(request, request.path)
+    if handover.invitee_id is not None and handover.invitee_id == request.user.pk:
+        known = queries.find_registration(user_id=request.user.pk, event_id=handover.ticket.event_id)
+        if known is not None:
+            return redirect("registration", known.pk)
+    return render(request, "invitations/invitation.html", invitation_context(request, token, handover))
+
+
+@require_POST
+@page
+def decline_invitation(request: HttpRequest, token: str) -> HttpResponse:
+    """No, thank you."""
+    limits.check(request)
+    try:
+        decline(token=token)
+    except (InvitationNotFound, InvitationOver) as error:
+        return over(request, "This invitation is over", error.text, 410)
+    words = "The ticket stays with the person who invited you. We have forgotten your address."
+    return over(request, "Thank you for telling us", words, 200)
+
+
+def over(request: HttpRequest, title: str, message: str, status: int) -> HttpResponse:
+    """Return the page for an invitation that leads nowhere any more."""
+    return render(request, "invitations/over.html", {"title": title, "message": message}, status=status)
+
+
+def accepted(request: HttpRequest, done: Accepted) -> HttpResponse:
+    """Lead on from an accepted invitation."""
+    if done.ticket is not None:
+        messages.success(request, "The ticket is yours. We are mailing it to you, too.")
+        return redirect("ticket", done.ticket.code)
+    return redirect("registration", done.registration.pk) if done.registration else redirect("tickets")
+
+
+def invitation_context(request: HttpRequest, token: str, handover: TicketHandover) -> dict[str, Any]:
+    """Return what the page of an invitation shows; of the booking nothing but the kind of ticket and the seat."""
+    person = request.user
+    known = person.is_authenticated
+    mine = {"user_id": person.pk, "event_id": handover.ticket.event_id}
+    found = queries.find_registration(**mine) if known and handover.ticket.personal else None
+    return {
+        "token": token,
+        "handover": handover,
+        "event": handover.ticket.event,
+        "giver": handover.named_by.display_name,
+        "wrong_account": known and person.email != handover.email,
+        "has_ticket": known and handover.ticket.personal and holds_ticket(**mine),
+        "verified": found is not None and found.status == Registration.Status.VERIFIED,
+    }
 
 
 # -- Pieces -----------------------------------------------------------------------------------------------------------

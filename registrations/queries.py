@@ -6,14 +6,15 @@ from datetime import datetime
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from accounts.authentication import Principal
 from accounts.models import User
-from bookings.models import Booking
-from bookings.queries import bookings_with_all
+from bookings.models import Booking, Ticket, TicketHandover
+from bookings.queries import bookings_with_all, tickets_with_all
+from bookings.services.handovers import get_invitation
 from events.models import Event
 from faceverify.models import FaceReference
 from registrations.models import Registration, VerificationAttempt
@@ -60,16 +61,20 @@ class Journey:
     entry: WaitlistEntry | None
     has_reference: bool
     now: datetime
+    given: Ticket | None = None  # a ticket that somebody else bought and they hold
+    handover: TicketHandover | None = None  # such a ticket that they accepted and have yet to take
 
     @property
     def ticket_issued(self) -> bool:
-        """Whether the person has a ticket."""
+        """Whether the person has a ticket, bought or taken."""
+        if self.given is not None:
+            return True
         return self.booking is not None and self.booking.status == Booking.Status.CONFIRMED
 
     @property
     def ticket_availability(self) -> str:
         """S0's `ticketAvailabilityStatus`: read from the seats, never stored."""
-        if self.booking is not None:
+        if self.booking is not None or self.given is not None:
             return "available"
         return "unavailable" if self.entry is not None and self.entry.eligible else "pending"
 
@@ -182,16 +187,22 @@ def journey_of(registration: Registration) -> Journey:
 
 
 def journeys_of(registrations: Sequence[Registration]) -> list[Journey]:
-    """Return registrations with what decides their next steps, in three more statements however many there are."""
-    pairs = Q(pk__in=[])
-    for registration in registrations:
-        pairs |= Q(user_id=registration.user_id, event_id=registration.event_id)
+    """Return registrations with what decides their next steps, in a few more statements however many there are."""
+    pairs = pairs_of(registrations)
     live = Q(status=Booking.Status.CONFIRMED) | Q(
         status__in=(Booking.Status.PENDING, Booking.Status.OFFERED), expires_at__gt=Now()
     )
     bookings = best_of(bookings_with_all().filter(live).filter(pairs))
     waiting = WaitlistEntry.objects.filter(pairs, status__in=WaitlistEntry.LIVE).select_related("event", "user")
     entries = {(entry.user_id, entry.event_id): entry for entry in with_position(waiting)}
+    given = tickets_with_all().filter(pairs_of(registrations, "holder_id"), status__in=Ticket.OPENS)
+    tickets = {(ticket.holder_id, ticket.event_id): ticket for ticket in given.exclude(booking__user_id=F("holder_id"))}
+    accepted = TicketHandover.objects.filter(
+        pairs_of(registrations, "invitee_id", "ticket__event_id"),
+        status=TicketHandover.Status.ACCEPTED,
+        expires_at__gt=Now(),
+    ).select_related("named_by", "ticket")
+    handovers = {(handover.invitee_id, handover.ticket.event_id): handover for handover in accepted}
     known = FaceReference.objects.filter(
         user_id__in=[registration.user_id for registration in registrations], replaced_at=None, forgotten_at=None
     )
@@ -204,9 +215,19 @@ def journeys_of(registrations: Sequence[Registration]) -> list[Journey]:
             entry=entries.get((registration.user_id, registration.event_id)),
             has_reference=registration.user_id in enrolled,
             now=now,
+            given=tickets.get((registration.user_id, registration.event_id)),
+            handover=handovers.get((registration.user_id, registration.event_id)),
         )
         for registration in registrations
     ]
+
+
+def pairs_of(registrations: Sequence[Registration], person: str = "user_id", event: str = "event_id") -> Q:
+    """Return the condition that a row is of one of these registrations' people and events."""
+    pairs = Q(pk__in=[])
+    for registration in registrations:
+        pairs |= Q(**{person: registration.user_id, event: registration.event_id})
+    return pairs
 
 
 def best_of(bookings: Iterable[Booking]) -> dict[tuple[UUID, UUID], Booking]:
@@ -223,3 +244,15 @@ def decided_attempt(*, attempt_id: UUID) -> VerificationAttempt | None:
     """Return an attempt once it is decided; None while its comparison is under way."""
     reserved = VerificationAttempt.Status.RESERVED
     return VerificationAttempt.objects.filter(pk=attempt_id).exclude(status=reserved).first()
+
+
+def get_invitation_with_all(token: str) -> TicketHandover:
+    """
+    Load the invitation behind a mailed link with who sent it and what it is for.
+
+    :raises InvitationNotFound, InvitationOver: if there is none (any more)
+    """
+    found = TicketHandover.objects.select_related(
+        "named_by", "ticket__event", "ticket__booking__category", "ticket__seat", "invitee"
+    )
+    return found.get(pk=get_invitation(token).pk)

@@ -7,6 +7,8 @@ from registrations import pages
 urlpatterns = [
     path("events/<uuid:event_id>/register", pages.register, name="event-register"),
     path("profile/data", pages.my_data, name="my-data"),
+    path("invitations/<str:token>", pages.invitation, name="invitation"),
+    path("invitations/<str:token>/decline", pages.decline_invitation, name="invitation-decline"),
     path("registrations", pages.registration_list, name="registrations"),
     path("registrations/<uuid:registration_id>", pages.registration, name="registration"),
     path("registrations/<uuid:registration_id>/photo", pages.profile_photo, name="registration-photo"),

@@ -1,11 +1,12 @@
 """What bookings look like on the wire."""
 
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from rest_framework import serializers
 
-from bookings.models import Booking, Ticket
+from bookings.models import Booking, Ticket, TicketHandover
 from bookings.references import spoken
 from bookings.states import Source, Status
 from common.api import Input
@@ -62,14 +63,29 @@ class CategoryBriefOut(serializers.Serializer):
     name = serializers.CharField()
 
 
+class HolderOut(serializers.Serializer):
+    name = serializers.CharField()
+    is_you = serializers.BooleanField()
+
+
+class InvitationOut(serializers.Serializer):
+    email = serializers.EmailField(help_text="As you wrote it; forgotten when the invitation is over.")
+    status = serializers.ChoiceField(
+        choices=TicketHandover.Status.choices, help_text="`accepted`: their face check is under way."
+    )
+    expires_at = serializers.DateTimeField()
+
+
 class TicketOut(serializers.Serializer):
     id = serializers.UUIDField()
-    code = serializers.CharField()
+    code = serializers.CharField(help_text="Empty unless you hold the ticket: `unassigned` ones open no door.")
     ticket_id = serializers.CharField(help_text="The same as `code`.")
     status = serializers.ChoiceField(choices=Ticket.Status.choices)
     seat_number = serializers.CharField(allow_null=True)
     price = serializers.DecimalField(max_digits=12, decimal_places=3, coerce_to_string=True)
     holder_name = serializers.CharField()
+    holder = HolderOut(allow_null=True, help_text="Null while `unassigned`.")
+    invitation = InvitationOut(allow_null=True, help_text="Who you invited to take it, until they have.")
     purchase_date = serializers.DateTimeField()
     event_id = serializers.UUIDField()
 
@@ -122,19 +138,31 @@ def local_date(event: Event) -> str:
     return event.starts_at.astimezone(ZoneInfo(event.timezone)).date().isoformat()
 
 
-def render_ticket(ticket: Ticket, booking: Booking) -> dict[str, Any]:
-    """Return a ticket's form on the wire."""
+def render_ticket(ticket: Ticket, booking: Booking, *, viewer_id: UUID | None = None) -> dict[str, Any]:
+    """Return a ticket's form on the wire, for its buyer or for `viewer_id`; its code is only there for who holds it."""
+    viewer_id = viewer_id or booking.user_id
+    code = ticket.code if ticket.holder_id == viewer_id else ""
     return {
         "id": ticket.pk,
-        "code": ticket.code,
-        "ticket_id": ticket.code,
+        "code": code,
+        "ticket_id": code,
         "status": ticket.status,
         "seat_number": ticket.seat.label if ticket.seat else None,
         "price": str(to_decimal(booking.amount_minor // booking.quantity, booking.currency)),
         "holder_name": ticket.holder_name,
+        "holder": {"name": ticket.holder_name, "is_you": ticket.holder_id == viewer_id} if ticket.holder_id else None,
+        "invitation": render_invitation(ticket, viewer_id),
         "purchase_date": ticket.issued_at,
         "event_id": booking.event_id,
     }
+
+
+def render_invitation(ticket: Ticket, viewer_id: UUID) -> dict[str, Any] | None:
+    """Return who is invited to take a ticket, for who invited them."""
+    waiting = ticket.invitation
+    if waiting is None or waiting.named_by_id != viewer_id:
+        return None
+    return {"email": waiting.email, "status": waiting.status, "expires_at": waiting.expires_at}
 
 
 def render_booking(booking: Booking, *, new: bool = False) -> dict[str, Any]:

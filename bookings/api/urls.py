@@ -24,6 +24,7 @@ urlpatterns = [
     path("queue/fairness/<str:event_id>/file", receipts_api.FairnessFileView.as_view()),
     path("tickets", tickets.TicketsView.as_view()),
     path("tickets/<str:code>", tickets.TicketView.as_view()),
+    path("tickets/<str:ticket_id>/holder", tickets.TicketHolderView.as_view()),
     path("tickets/<str:code>/qr.svg", tickets.TicketQrView.as_view()),
     path("tickets/<str:code>/ticket.pdf", tickets.TicketPdfView.as_view()),
     path("tickets/<str:code>/event.ics", tickets.TicketCalendarView.as_view()),

@@ -8,7 +8,8 @@ from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from bookings.models import Booking
+from accounts.notifications import notify
+from bookings.models import Booking, Ticket
 from bookings.refusals import CancelTooLate
 from bookings.services.sales import load
 from bookings.signals import booking_ended
@@ -98,7 +99,17 @@ def end(booking_id: UUID, guard: Q, *, reason: str) -> Booking:
             dedupe_key=f"booking_cancelled_mail:{booking_id}",
             booking_id=str(booking_id),
         )
+        tell_other_holders(booking)
     return booking
+
+
+def tell_other_holders(booking: Booking) -> None:
+    """Tell those who hold a ticket that the buyer cancelled: the buyer has a mail of their own."""
+    lost = Ticket.objects.filter(booking=booking, holder__isnull=False).exclude(holder_id=booking.user_id)
+    for ticket_id, holder_id in lost.order_by("number").values_list("pk", "holder_id"):
+        notify(
+            user_id=holder_id, kind="ticket_withdrawn", cause=str(ticket_id), url="/tickets", event=booking.event.name
+        )
 
 
 def cancel_event_bookings(*, event_id: UUID, limit: int = 200) -> int:

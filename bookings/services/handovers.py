@@ -16,6 +16,7 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
 from accounts.models import User
+from accounts.notifications import notify
 from accounts.services.rules import clean_email, fingerprint
 from bookings.models import Booking, Ticket, TicketHandover
 from bookings.references import new_ticket_code
@@ -147,7 +148,7 @@ def decline_invitation(*, token: str) -> None:
     found = get_invitation(token)
     if not end_waiting(Q(pk=found.pk), Handover.Status.DECLINED):
         raise InvitationOver
-    outbox.put(topic="handover_mail", dedupe_key=f"handover:{found.pk}:declined", handover_id=str(found.pk))
+    tell_giver(found.pk, "invitation_declined")
 
 
 @transaction.atomic
@@ -176,8 +177,8 @@ def take_ticket(*, handover_id: UUID) -> Ticket:
             holder=person, holder_name=person.display_name, status=Ticket.Status.ACTIVE, code=new_ticket_code()
         ):
             raise InvitationOver
-    for topic in ("ticket_yours_mail", "handover_mail"):
-        outbox.put(topic=topic, dedupe_key=f"{topic}:{handover_id}", handover_id=str(handover_id))
+    outbox.put(topic="ticket_yours_mail", dedupe_key=f"ticket_yours:{handover_id}", handover_id=str(handover_id))
+    tell_giver(handover_id, "ticket_taken")
     ticket.refresh_from_db()
     log.info("bookings.ticket_taken", ticket=str(ticket.pk), handover=str(handover_id))
     return ticket
@@ -190,9 +191,7 @@ def expire_handovers(*, limit: int = 500) -> int:
     for handover_id in Handover.objects.filter(due).order_by("expires_at").values_list("pk", flat=True)[:limit]:
         with transaction.atomic():
             if end_waiting(due & Q(pk=handover_id), Handover.Status.EXPIRED):
-                outbox.put(
-                    topic="handover_mail", dedupe_key=f"handover:{handover_id}:expired", handover_id=str(handover_id)
-                )
+                tell_giver(handover_id, "invitation_expired")
                 count += 1
     return count
 
@@ -208,7 +207,9 @@ def forget_handovers(*, user_id: UUID) -> None:
     end_waiting(Q(named_by=person), Handover.Status.RECALLED)
     end_waiting(Q(invitee=person) | Q(email=person.email), Handover.Status.DECLINED)
     given = Ticket.objects.filter(holder=person, status=Ticket.Status.ACTIVE).exclude(booking__user=person)
-    coming = given.filter(event__ends_at__gt=Now()).select_related("booking__user").order_by("booking_id", "pk")
+    coming = (
+        given.filter(event__ends_at__gt=Now()).select_related("booking__user", "event").order_by("booking_id", "pk")
+    )
     for ticket in coming:
         lock_booking(ticket.booking_id)
         buyer = ticket.booking.user
@@ -220,11 +221,29 @@ def forget_handovers(*, user_id: UUID) -> None:
         if Ticket.objects.filter(pk=ticket.pk, holder=person, status=Ticket.Status.ACTIVE).update(
             code=new_ticket_code(), **changes
         ):
-            outbox.put(
-                topic="ticket_returned_mail",
-                dedupe_key=f"ticket_returned:{ticket.pk}:{uuid4()}",
-                ticket_id=str(ticket.pk),
+            notify(
+                user_id=buyer.pk,
+                kind="ticket_returned",
+                cause=f"{ticket.pk}:{uuid4()}",
+                url=f"/bookings/{ticket.booking_id}",
+                event=ticket.event.name,
+                number=ticket.number,
             )
+
+
+def tell_giver(handover_id: UUID, kind: str) -> None:
+    """Tell who named a holder what became of it; of the holder their name only."""
+    handover = Handover.objects.select_related("ticket__event", "invitee").get(pk=handover_id)
+    ticket = handover.ticket
+    notify(
+        user_id=handover.named_by_id,
+        kind=kind,
+        cause=str(handover_id),
+        url=f"/tickets/{ticket.pk}/holder" if kind != "ticket_taken" else "/tickets",
+        event=ticket.event.name,
+        number=ticket.number,
+        holder=handover.invitee.display_name if kind == "ticket_taken" and handover.invitee else "",
+    )
 
 
 def end_waiting(which: Q, status: str) -> int:

@@ -155,7 +155,8 @@ def issue_personal_tickets(booking: Booking, seats: Sequence[BookingSeat | None]
     """
     Make the tickets of an event that checks faces: one is the buyer's, if they hold none yet.
 
-    Somebody else's ticket that becomes theirs in this very moment is seen by the constraint, without a lock that a sale waits for.
+    Somebody else's ticket that becomes theirs in this very moment is seen by the constraint, without a lock that a sale
+    would wait for.
     """
     held = Ticket.objects.filter(
         personal=True, event_id=booking.event_id, holder_id=booking.user_id, status__in=Ticket.OPENS

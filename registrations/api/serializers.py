@@ -256,9 +256,11 @@ def render_claims(journey: Journey) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if journey.booking is not None:
         found["booking"] = render_booking(journey.booking)
-        tickets = list(journey.booking.tickets.all())
-        if journey.ticket_issued and tickets:
-            found["ticket"] = render_ticket(tickets[0], journey.booking)
+        own = [ticket for ticket in journey.booking.tickets.all() if ticket.holder_id == journey.booking.user_id]
+        if journey.ticket_issued and own:
+            found["ticket"] = render_ticket(own[0], journey.booking)
+    if journey.given is not None:
+        found["ticket"] = render_ticket(journey.given, journey.given.booking, viewer_id=journey.given.holder_id)
     if journey.entry is not None:
         found["waitlist"] = render_entry(journey.entry, position_in(journey.entry))
     return found

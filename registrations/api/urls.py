@@ -2,9 +2,12 @@
 
 from django.urls import path
 
-from registrations.api import views
+from registrations.api import invitations, views
 
 urlpatterns = [
+    path("invitations", invitations.InvitationView.as_view()),
+    path("invitations/accept", invitations.AcceptInvitationView.as_view()),
+    path("invitations/decline", invitations.DeclineInvitationView.as_view()),
     path("registrations", views.RegistrationsView.as_view()),
     path("registrations/stats", views.StatisticsView.as_view()),
     path("registrations/admin/failed-verifications", views.FailedVerificationsView.as_view()),

@@ -10,9 +10,11 @@ from django.db.models.functions import Now
 from bookings.models import Booking
 from bookings.refusals import PartlyAvailable, SoldOut
 from bookings.services import hold_seats
+from bookings.services.handovers import holds_ticket
 from common.errors import FairseatError
 from events.models import SeatInventory, TicketCategory
 from registrations.models import Registration
+from registrations.services.invitations import take_given_ticket, was_invited
 from waitlist import services as waitlist
 from waitlist.models import WaitlistEntry
 
@@ -24,10 +26,15 @@ def take_seat(*, registration: Registration) -> Booking | None:
     """
     Give somebody who was just verified what their event has for them, in the caller's transaction.
 
+    Who accepted a ticket that somebody else bought gets that one, and nothing is bought for them.
     Free, or collected at the door: a ticket. Paid online: a hold to pay. Sold out: the waitlist, with the time of an earlier
     entry. Nothing when the sale is not open, a queue stands before it or there are several kinds of tickets to choose from.
     """
     waitlist.waiting_entry(registration.user_id, registration.event_id)  # locked before the seats, as everywhere
+    if was_invited(registration):
+        if take_given_ticket(registration) is not None:
+            stop_waiting(registration)
+        return None
     category_id = only_category(registration.event_id)
     if category_id is None:
         if sold_out(registration.event_id):
@@ -65,9 +72,10 @@ def wait_unverified(registration: Registration) -> WaitlistEntry | None:
     """
     Note since when somebody whose face did not match has been trying; nothing is offered to them until they are verified.
 
-    Before the sale there is no list to be on: who fails early would otherwise be ahead of who passed early.
+    Before the sale there is no list to be on: who fails early would otherwise be ahead of who passed early. Nor does who
+    came for a ticket that somebody else bought wait for one to buy.
     """
-    if not sale_has_begun(registration):
+    if was_invited(registration) or not sale_has_begun(registration):
         return None
     return waitlist.join(
         user_id=registration.user_id,
@@ -103,5 +111,7 @@ def sale_has_begun(registration: Registration) -> bool:
 
 
 def ticketed(*, user_id: UUID, event_id: UUID) -> bool:
-    """Whether the person has a ticket for the event."""
+    """Whether the person has a ticket for the event, bought or taken."""
+    if holds_ticket(user_id=user_id, event_id=event_id):
+        return True
     return Booking.objects.filter(user_id=user_id, event_id=event_id, status=Booking.Status.CONFIRMED).exists()

@@ -30,6 +30,7 @@ from registrations.refusals import (
 )
 from registrations.services import seating
 from registrations.services.checks import discard_all, lock
+from registrations.services.invitations import take_given_ticket, was_invited
 from registrations.services.registering import create_registration, refuse_if_over
 from waitlist import services as waitlist
 
@@ -79,7 +80,8 @@ def override_ticket(
     Issue a ticket without a face check, because a member of staff answers for the person.
 
     A seat must be free. With `exceed_capacity`, and the permission for it, the capacity is raised by one when none is, and the
-    event's history says so. Of two who override the last seat, one gets it.
+    event's history says so. Of two who override the last seat, one gets it. Who accepted a ticket that somebody else bought
+    gets that one.
 
     :raises ReasonRequired: if there is no reason
     :raises TicketAlreadyIssued: if the person has a ticket
@@ -95,8 +97,13 @@ def override_ticket(
         raise TicketAlreadyIssued
     before = facts(registration)
     verify_as_staff(registration, admin_booked=True, admin_override_reason=reason)
-    category_id = category_id or only_category_of(event_id=registration.event_id)
     waitlist.waiting_entry(registration.user_id, registration.event_id)  # locked before the seats, as everywhere
+    if was_invited(registration) and (given := take_given_ticket(registration)) is not None:
+        seating.stop_waiting(registration)
+        decide(actor, registration, Action.OVERRIDE, reason, before, ticket=given.booking.reference, given=True)
+        discard_all(registration)
+        return given.booking
+    category_id = category_id or only_category_of(event_id=registration.event_id)
     let_go_of_claims(registration)
     raised = False
     try:

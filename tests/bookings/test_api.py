@@ -188,6 +188,7 @@ def test_free_tickets_come_with_the_answer(buyer):
     assert (status, booking["status"], len(booking["tickets"])) == (201, "confirmed", 2)
     assert set(booking["tickets"][0]) == {
         *("id", "code", "ticketId", "status", "seatNumber", "price", "holderName", "purchaseDate", "eventId"),
+        *("holder", "invitation"),
     }
 
 
@@ -247,11 +248,11 @@ def test_bookings_are_listed_found_and_only_ones_own(buyer, api):
 
 def test_list_costs_the_same_for_one_and_for_three(buyer, django_assert_num_queries):
     services.confirm_booking(booking_id=hold(TicketCategoryFactory(rows={"A": 3}), buyer.person, 2).pk)
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(5):
         buyer.get("/api/v1/bookings")
     for _ in range(2):
         services.confirm_booking(booking_id=hold(TicketCategoryFactory(rows={"A": 3}), buyer.person, 2).pk)
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(5):
         assert buyer.get("/api/v1/bookings").body["results"] == 3
 
 

@@ -81,6 +81,7 @@ def test_an_honest_shop_has_no_breach(shop):
         "bookings.one_live_booking",
         "bookings.history",
         "bookings.seats",
+        "bookings.holders",
         "bookings.notices",
         "outbox",
     }
@@ -124,7 +125,8 @@ def test_a_missing_ticket_is_named(shop):
 def test_a_ticket_too_many_is_named(shop):
     unnumbered = Booking.objects.get(status="confirmed", category__numbered=False)
     with without_triggers():
-        Ticket.objects.create(booking=unnumbered, code=new_ticket_code(), number=3)
+        whose = {"event_id": unnumbered.event_id, "holder_id": unnumbered.user_id}
+        Ticket.objects.create(booking=unnumbered, code=new_ticket_code(), number=3, **whose)
 
     assert found() == {
         "bookings.tickets": [f"booking {unnumbered.reference} is confirmed for 2 seats and has 3 valid tickets"]

@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db import transaction
 from django.dispatch import receiver
 
-from bookings import handover_mails, invariants, mails, news, tasks  # noqa: F401
+from bookings import handover_mails, handover_news, invariants, mails, tasks  # noqa: F401
 from events.signals import event_cancelled
 
 

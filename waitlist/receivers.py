@@ -8,7 +8,7 @@ from django.dispatch import receiver
 
 from bookings.signals import booking_ended
 from events.signals import event_cancelled, seats_freed
-from waitlist import invariants, news, tasks  # noqa: F401
+from waitlist import handover, invariants, news, tasks  # noqa: F401
 
 
 @receiver(booking_ended)

@@ -70,7 +70,7 @@ def line(request: HttpRequest, event_id: UUID) -> HttpResponse:
         "refresh": refresh_of(place),
         "slot_minutes": seconds_in_words(settings.QUEUE_SLOT_SECONDS),
     }
-    if place.moves:
+    if place.moves or place.phase == Phase.SOLD_OUT:
         context["wish"] = get_wish(user_id=request.user.pk, event_id=event.pk)
         context["wish_numbers"] = range(1, standing.most + 1)
     response = render(request, "waitingroom/line.html", context)

@@ -18,6 +18,7 @@ from events.models import Event, SeatInventory
 from events.refusals import EventNotFound
 from waitlist import news
 from waitlist.clock import Clock, open_for_offers
+from waitlist.lines import stand_where_they_stood
 from waitlist.locks import forbid_outside_transaction, lock_inventories
 from waitlist.models import WaitlistEntry
 from waitlist.nudges import nudge
@@ -50,7 +51,8 @@ def join(
     registration_id: UUID | None = None,
 ) -> WaitlistEntry:
     """
-    Put a person on an event's list; who is on it already keeps their time.
+    Put a person on an event's list; who is on it already keeps their time. Who stood in a line that sold out stands where
+    they stood in it.
 
     What is None of the wish is left as it is, or is one seat of any category, any number. Reason, eligibility and wish of an
     entry that waits follow the newest call. An entry with an offer is left as it is.
@@ -64,8 +66,10 @@ def join(
     entry = live_entry(user_id, event_id)
     if entry is None:
         entry = WaitlistEntry.objects.create(user_id=user_id, event_id=event_id, **said)
+        stand_where_they_stood(entry)
         news.joined(entry)
     else:
+        stand_where_they_stood(entry)
         different = {name: value for name, value in said.items() if getattr(entry, name) != value}
         if entry.status != Status.WAITING or not different:
             return entry

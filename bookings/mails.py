@@ -14,6 +14,7 @@ from django.conf import settings
 from django.utils import timezone
 from django.utils.dateformat import format as format_date
 
+from bookings import news
 from bookings.documents import event_day, event_hours, event_ics, tickets_pdf
 from bookings.models import Booking, Ticket
 from bookings.queries import bookings_with_all
@@ -37,6 +38,7 @@ def send_tickets(dedupe_key: str, payload: dict[str, Any]) -> None:
     if booking.status != Booking.Status.CONFIRMED or booking.user.erased_at:
         log.info("mail.not_sent", template="tickets", booking=booking.reference, status=booking.status)
         return
+    news.tickets_issued(booking)
     message = mail.compose(to=booking.user.email, template="tickets", dedupe_key=dedupe_key, context=words(booking))
     name = f"tickets-{spoken(booking.reference)}"
     if any(ticket.holder_id == booking.user_id for ticket in booking.tickets.all()):
@@ -49,6 +51,8 @@ def send_tickets(dedupe_key: str, payload: dict[str, Any]) -> None:
 def send_cancellation(dedupe_key: str, payload: dict[str, Any]) -> None:
     """Tell a buyer that the booking they had is cancelled: by them, by staff, or with its event."""
     booking = load(payload)
+    facts = words(booking)
+    news.booking_cancelled(booking, by_staff=facts["by_staff"], refund=facts["refund"], amount=facts["refund_amount"])
     template = "event_cancelled" if booking.end_reason == "event_cancelled" else "booking_cancelled"
     send(booking, template, dedupe_key)
 
@@ -56,7 +60,11 @@ def send_cancellation(dedupe_key: str, payload: dict[str, Any]) -> None:
 @outbox.handler("late_payment_refunded_mail")
 def send_seats_gone(dedupe_key: str, payload: dict[str, Any]) -> None:
     """Tell a buyer that their payment found no seats any more and goes back."""
-    send(load(payload), "seats_gone", dedupe_key)
+    booking = load(payload)
+    facts = words(booking)
+    cause = dedupe_key.rpartition(":")[2]
+    news.seats_gone(booking, cause=cause, refund=facts["refund"], amount=facts["refund_amount"])
+    send(booking, "seats_gone", dedupe_key)
 
 
 def load(payload: dict[str, Any]) -> Booking:

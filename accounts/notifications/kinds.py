@@ -70,5 +70,5 @@ class Blanks(dict[str, Any]):
 
 
 def fill(text: str, context: dict[str, Any]) -> str:
-    """Return a format string filled from the context."""
-    return text.format_map(Blanks(context)).strip()
+    """Return a format string filled from the context, on one line: the title becomes a mail's subject."""
+    return " ".join(text.format_map(Blanks(context)).split())

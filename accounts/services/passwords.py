@@ -8,6 +8,7 @@ from django.contrib.auth.hashers import make_password
 from django.db import transaction
 from django.db.models.functions import Now
 
+from accounts import news
 from accounts.models import PasswordReset, User
 from accounts.services.rules import (
     clean_email,
@@ -120,9 +121,7 @@ def set_password(*, user_id: UUID, hashed: str, cause: str) -> User:
     end_all_sessions(user_id=user_id, because="password")
     PasswordReset.objects.filter(user_id=user_id, used_at__isnull=True).update(used_at=Now())
     user = User.objects.get(pk=user_id)
-    mail.send(
-        to=user.email, template="password_changed", dedupe_key=f"password-changed:{cause}", name=user.display_name
-    )
+    news.password_changed(user_id=user_id, cause=cause)
     return user
 
 

@@ -12,7 +12,15 @@ from django.db import transaction
 from django.db.models.functions import Now
 from django.utils.module_loading import import_string
 
-from accounts.models import KnownAddress, PasswordReset, SignupChallenge, TokenFamily, User
+from accounts.models import (
+    KnownAddress,
+    Notification,
+    NotificationChoice,
+    PasswordReset,
+    SignupChallenge,
+    TokenFamily,
+    User,
+)
 from accounts.services.audit import record_staff_action
 from accounts.services.passwords import start_password_reset
 from accounts.services.sessions import end_all_sessions
@@ -152,6 +160,7 @@ def erase_user(*, user_id: UUID, actor: User | None = None, cancel: bool = False
     user = load_user(user_id)
     old_address = user.email
     forget_mails(old_address)
+    SentMail.objects.filter(to=user.phone).exclude(to="").delete()  # text messages of the development backend
     mail.send(to=old_address, template="account_erased", dedupe_key=f"account-erased:{user_id}")
     end_all_sessions(user_id=user_id, because="erased")
     User.objects.filter(pk=user_id).update(
@@ -170,6 +179,8 @@ def erase_user(*, user_id: UUID, actor: User | None = None, cancel: bool = False
     user.user_permissions.clear()
     TokenFamily.objects.filter(user_id=user_id).delete()
     KnownAddress.objects.filter(user_id=user_id).delete()
+    Notification.objects.filter(user_id=user_id).delete()
+    NotificationChoice.objects.filter(user_id=user_id).delete()
     SignupChallenge.objects.filter(email=old_address).delete()
     PasswordReset.objects.filter(email=old_address).delete()
     LogEntry.objects.filter(content_type__app_label="accounts", content_type__model="user", object_id=user_id).update(

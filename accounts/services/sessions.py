@@ -20,11 +20,10 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.crypto import salted_hmac
 
-from accounts import limits
+from accounts import limits, news
 from accounts.authentication import issue_access_token
 from accounts.models import KnownAddress, RefreshToken, TokenFamily, User, normalise_email
 from accounts.services.rules import fingerprint, new_token
-from common import mail
 from common.errors import Forbidden, NotAuthenticated
 
 log = structlog.get_logger(__name__)
@@ -143,7 +142,7 @@ def end_stolen_session(family: TokenFamily, user: User) -> None:
     """A used token came back: end the session for thief and owner alike and tell the owner."""
     TokenFamily.objects.filter(pk=family.pk).update(revoked_at=Now(), revoked_because="reuse")
     log.warning("accounts.refresh_token_reused", family=str(family.pk), user=str(user.pk))
-    mail.send(to=user.email, template="session_ended", dedupe_key=f"session-ended:{family.pk}", name=user.display_name)
+    news.session_ended(user_id=user.pk, family_id=family.pk)
 
 
 @transaction.atomic

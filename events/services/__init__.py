@@ -8,6 +8,7 @@ from events.services.categories import (
     set_capacity,
     update_category,
 )
+from events.services.changes import TELL_TOPIC, WATCH_TOPIC, told_key
 from events.services.events import (
     cancel_event,
     complete_due_events,
@@ -20,6 +21,8 @@ from events.services.events import (
 from events.services.staff import as_staff
 
 __all__ = [
+    "TELL_TOPIC",
+    "WATCH_TOPIC",
     "NewCategory",
     "add_category",
     "as_staff",
@@ -32,6 +35,7 @@ __all__ = [
     "publish_event",
     "reopen_category",
     "set_capacity",
+    "told_key",
     "update_category",
     "update_event",
 ]

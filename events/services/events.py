@@ -29,9 +29,11 @@ from events.refusals import (
     EventNotOver,
     FaceCheckTooLate,
     FaceReasonMissing,
+    LivenessNeedsFaceCheck,
     ManyCategories,
 )
 from events.services.categories import CHANGEABLE, NewCategory, add_category, check_price, update_category
+from events.services.changes import known, watch_change
 from events.signals import event_cancelled
 
 FIELDS = frozenset(
@@ -50,6 +52,7 @@ FIELDS = frozenset(
         "requires_face_verification",
         "face_necessity",
         "similarity_threshold",
+        "liveness",
         "payment_collection",
         "max_tickets_per_booking",
         "allow_hold_extension",
@@ -79,6 +82,7 @@ def create_event(
     :raises BadTimes: if it ends before it starts, or its sale does
     :raises EventInThePast: if it would be over already
     :raises FaceReasonMissing: if faces are to be checked for no stated reason
+    :raises LivenessNeedsFaceCheck: if liveness is asked for and no face check
     :raises BadCategory: if the categories are none, too many or unusable
     """
     if unknown := details.keys() - FIELDS:
@@ -120,6 +124,7 @@ def update_event(
     :raises ManyCategories: if a capacity or price is given and the event has several categories
     :raises CapacityBelowTaken: if more seats than `total_tickets` are taken
     :raises BadTimes, EventInThePast, FaceReasonMissing, CurrencyIsFixed: if the event would make no sense
+    :raises LivenessNeedsFaceCheck: if liveness is asked for and no face check
     :raises FaceCheckTooLate: if faces are to be checked and tickets are taken already
     """
     if unknown := changes.keys() - FIELDS:
@@ -134,6 +139,7 @@ def update_event(
     moved = any(name in changes and changes[name] != getattr(event, name) for name in ("starts_at", "ends_at"))
     if changes.get("requires_face_verification") and not event.requires_face_verification:
         refuse_late_face_check(event)
+    before = known(event)
     for name, value in changes.items():
         setattr(event, name, value)
     check(event, moved=moved)
@@ -141,6 +147,7 @@ def update_event(
         for category in event.categories.all():
             check_price(category.price_minor, event)
     event.save(update_fields=[*changes, "updated_at"])
+    watch_change(event, before)
     if total_tickets is not None or price_minor is not None:
         only = list(TicketCategory.objects.filter(event=event)[:2])
         if len(only) != 1:
@@ -334,6 +341,8 @@ def check(event: Event, *, moved: bool = True) -> None:
         )
     if event.requires_face_verification and not event.face_necessity.strip():
         raise FaceReasonMissing(errors={"faceNecessity": [FaceReasonMissing.message]})
+    if event.liveness == Event.Liveness.REQUIRED and not event.requires_face_verification:
+        raise LivenessNeedsFaceCheck(errors={"liveness": [LivenessNeedsFaceCheck.message]})
     limit = settings.MAX_TICKETS_PER_BOOKING
     if not 1 <= event.max_tickets_per_booking <= limit:
         raise Invalid(

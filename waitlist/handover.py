@@ -43,7 +43,6 @@ class NothingToClaim(NotFound):
     message = "There is no place from this line waiting for you. You can join the waitlist at its end."
 
 
-@transaction.atomic
 def claim(*, user_id: UUID, event_id: UUID, quantity: int) -> WaitlistEntry:
     """
     Put somebody on the waitlist where they stood in the line that sold out; twice is once.
@@ -52,15 +51,16 @@ def claim(*, user_id: UUID, event_id: UUID, quantity: int) -> WaitlistEntry:
     :raises SaleClosed, EventCancelled: if there is nothing to wait for any more
     :raises TicketLimit, TooManyTickets: if it is more than one person may have
     """
-    lock_person(user_id, event_id)
-    if wishes.lock_claim(user_id=user_id, event_id=event_id) is None:
+    if not wishes.get_wish(user_id=user_id, event_id=event_id).waitlist_since:
         wishes.freeze(event_id=event_id)  # they are quicker than the worker
+    with transaction.atomic():
+        lock_person(user_id, event_id)
         if wishes.lock_claim(user_id=user_id, event_id=event_id) is None:
             return entry_of(user_id, event_id)
-    event = event_to_wait_for(event_id)
-    check_wish(event, [], quantity)
-    check_limit(event, user_id, quantity)
-    return join(user_id=user_id, event_id=event_id, quantity=quantity, eligible=may_have_tickets(event, user_id))
+        event = event_to_wait_for(event_id)
+        check_wish(event, [], quantity)
+        check_limit(event, user_id, quantity)
+        return join(user_id=user_id, event_id=event_id, quantity=quantity, eligible=may_have_tickets(event, user_id))
 
 
 def entry_of(user_id: UUID, event_id: UUID) -> WaitlistEntry:
@@ -111,7 +111,7 @@ def drain(event_id: UUID) -> None:
     try:
         drain_journal(event_id)
     except (Stale, RedisError) as error:
-        log.warning("handover.without_journal", event=str(event_id), error=type(error).__name__)
+        log.warning("handover.without_journal", line=str(event_id), error=type(error).__name__)
 
 
 @contextmanager

@@ -126,6 +126,6 @@ def tell_all() -> int:
         try:
             count += tell_nearly(room=room)
         except (store.Stale, RedisError) as error:
-            log.warning("line.not_asked", event=str(room.event_id), error=type(error).__name__)
+            log.warning("line.not_asked", line=str(room.event_id), error=type(error).__name__)
         count += tell_turn(room=room)
     return count

@@ -96,11 +96,13 @@ class Journey:
             return "TICKET_ISSUED"
         if self.is_over or self.registration.closed_by_staff:
             return "CLOSED"
-        if self.booking is not None:
-            return "PAY" if self.booking.status == Booking.Status.PENDING else "ACCEPT_OFFER"
+        if self.booking is not None and self.booking.status == Booking.Status.PENDING:
+            return "PAY"
         needs_face = self.registration.event.requires_face_verification
         if needs_face and self.registration.status != Registration.Status.VERIFIED:
-            return self.step_of_check
+            return self.step_of_check  # an offer waits for it: nobody else can accept one
+        if self.booking is not None:
+            return "ACCEPT_OFFER"
         if self.entry is not None and self.entry.eligible:
             return "WAITLISTED"
         sale_ends = self.registration.event.sale_ends_at or self.registration.event.starts_at

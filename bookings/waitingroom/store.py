@@ -301,6 +301,11 @@ def milliseconds(at: datetime | None) -> int:
     return 0 if at is None else round(at.timestamp() * 1000)
 
 
+def disown(event_id: UUID) -> None:
+    """Have every script find the line lost until it is filled anew."""
+    client().hdel(key(event_id, "cfg"), "epoch")
+
+
 def milliseconds_now() -> int:
     """Return the time by Redis's clock."""
     seconds, microseconds = client().time()

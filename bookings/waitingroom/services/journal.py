@@ -15,6 +15,7 @@ from uuid import UUID
 
 import structlog
 from django.db import connection, transaction
+from django.db.models import Max
 
 from bookings.waitingroom import chain, seeds, store
 from bookings.waitingroom.locks import only_one
@@ -32,11 +33,10 @@ COLUMNS = (
 TEMPORARY = """
     CREATE TEMPORARY TABLE IF NOT EXISTS waitingroom_batch (
         user_id uuid, entry text, arrival bigint, order_key bigint, state text, outcome text, misses smallint,
-        joined_at timestamptz, called_at timestamptz, admitted_at timestamptz, slot_expires_at timestamptz, ended_at timestamptz,
-        booking_id uuid, version bigint, joined boolean
+        joined_at timestamptz, called_at timestamptz, admitted_at timestamptz, slot_expires_at timestamptz,
+        ended_at timestamptz, booking_id uuid, version bigint, joined boolean
     ) ON COMMIT DELETE ROWS
 """
-# A person who joined anew in this batch begins with a clean row. Who leaves the lobby before its list is closed was never on it.
 INSERT = """
     INSERT INTO waitingroom_place (event_id, user_id, entry, arrival, order_key, state, outcome, misses, joined_at,
         called_at, admitted_at, slot_expires_at, ended_at, booking_id, version)
@@ -111,6 +111,7 @@ def drain_journal(event_id: UUID, *, batches: int = 20) -> int:
             done += len(entries)
             if rewound:
                 log.error("line.redis_lost_its_tail", line=str(event_id))
+                store.disown(event_id)
                 raise store.Stale
             if len(entries) < BATCH:
                 break
@@ -129,6 +130,8 @@ def write_down(event_id: UUID, entries: Sequence[store.Entry]) -> bool:
     rewound = fresh[0].number <= room.journal_number
     moves = moves_of(event_id, fresh, drawn=room.is_drawn)
     rows = list(fold(fresh).values())
+    if rewound:
+        rows = behind_the_others(event_id, rows)
     with connection.cursor() as cursor:
         cursor.execute(TEMPORARY)
         copy(cursor, event_id, rows)
@@ -138,6 +141,22 @@ def write_down(event_id: UUID, entries: Sequence[store.Entry]) -> bool:
     chain.append_moves(event_id=event_id, moves=moves, rewound=rewound)
     WaitingRoom.objects.filter(pk=event_id).update(journal_number=fresh[-1].number, journal_id=fresh[-1].id.decode())
     return rewound
+
+
+def behind_the_others(event_id: UUID, rows: Iterable[Row]) -> list[Row]:
+    """
+    Put who joined after Redis lost its tail behind everybody who is written down.
+
+    Redis had forgotten the last places it gave out and gave them out again.
+    """
+    highest = Place.objects.filter(event_id=event_id).aggregate(highest=Max("order_key"))["highest"] or store.LATE
+    moved = []
+    for row in sorted(rows, key=lambda row: row.order_key or 0):
+        if row.joined and row.order_key is not None and row.order_key >= store.LATE:
+            highest += 1
+            row = replace(row, order_key=highest)
+        moved.append(row)
+    return moved
 
 
 def copy(cursor: Any, event_id: UUID, rows: Iterable[Row]) -> None:

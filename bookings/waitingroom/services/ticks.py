@@ -1,4 +1,4 @@
-"""The beat of all lines: each is brought up to date with its event, moved, written down, compared, and ended when it is over."""
+"""The beat of all lines: each is brought up to date with its event, moved, written down, compared, ended when it is over."""
 
 from datetime import timedelta
 from uuid import UUID

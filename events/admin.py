@@ -43,6 +43,7 @@ SELLING = [
     "requires_face_verification",
     "face_necessity",
     "similarity_threshold",
+    "liveness",
 ]
 
 
@@ -219,7 +220,10 @@ class EventAdmin(ActingAdmin):
                 ]
             },
         ),
-        ("Face check", {"fields": ["requires_face_verification", "face_necessity", "similarity_threshold"]}),
+        (
+            "Face check",
+            {"fields": ["requires_face_verification", "face_necessity", "similarity_threshold", "liveness"]},
+        ),
         ("History", {"fields": ["created_at", "updated_at", "cancelled_reason"]}),
     ]
 

@@ -25,6 +25,10 @@ class Event(Stateful):
         ONLINE = "online"
         AT_DOOR = "at_door"
 
+    class Liveness(models.TextChoices):
+        NONE = "none"
+        REQUIRED = "required"
+
     TRANSITIONS = {
         "publish": Step((Status.DRAFT,), Status.PUBLISHED),
         "complete": Step((Status.PUBLISHED,), Status.COMPLETED),
@@ -50,6 +54,14 @@ class Event(Stateful):
     )
     similarity_threshold = models.PositiveSmallIntegerField(
         default=80, validators=[MinValueValidator(1), MaxValueValidator(100)]
+    )
+    liveness = models.CharField(
+        max_length=8,
+        choices=Liveness.choices,
+        default=Liveness.NONE,
+        db_default=Liveness.NONE,
+        help_text="Ask in a face check whether a person is before the camera: head turns with the local engine (pose "
+        "challenge), Face Liveness with Rekognition.",
     )
     payment_collection = models.CharField(max_length=8, choices=Collection.choices, default=Collection.ONLINE)
     max_tickets_per_booking = models.PositiveSmallIntegerField(default=10, validators=[MinValueValidator(1)])
@@ -80,6 +92,11 @@ class Event(Stateful):
             models.CheckConstraint(
                 condition=Q(requires_face_verification=False) | ~Q(face_necessity=""),
                 name="event_face_check_has_a_reason",
+            ),
+            models.CheckConstraint(condition=Q(liveness__in=["none", "required"]), name="event_liveness_is_known"),
+            models.CheckConstraint(
+                condition=Q(liveness="none") | Q(requires_face_verification=True),
+                name="event_liveness_is_part_of_a_face_check",
             ),
             models.CheckConstraint(
                 condition=Q(similarity_threshold__range=(1, 100)), name="event_threshold_is_1_to_100"

@@ -31,6 +31,11 @@ class FaceReasonMissing(Invalid):
     message = "Say in words attendees will read why this event needs a face check."
 
 
+class LivenessNeedsFaceCheck(Invalid):
+    code = "liveness_needs_face_check"
+    message = "Liveness is a part of the face check: switch both on, or both off."
+
+
 class FaceCheckTooLate(Conflict):
     code = "face_check_too_late"
     message = "People hold or have tickets already. A face check must be announced before the first ticket is taken."

@@ -68,7 +68,7 @@ class LivenessCheckAdmin(ReadOnlyAdmin):
     list_display = ["user", "method", "created_at", "passed", "reason"]
     list_filter = ["method", "passed"]
     list_select_related = ["user"]
-    fields = ["user", "method", "created_at", "expires_at", "finished_at", "passed", "reason"]
+    fields = ["user", "method", "created_at", "expires_at", "finished_at", "passed", "reason", "used_at"]
 
 
 @admin.register(FaceView)

@@ -121,7 +121,7 @@ class FaceReference(models.Model):
 class LivenessCheck(models.Model):
     """
     One try to show that a person, not a still picture, is before the camera: a head-turn challenge of ours or a provider's
-    session. Works once, for one person, for a short time.
+    session. Works once, for one person and one purpose, for a short time; when it is passed its picture serves one check.
     """
 
     class Method(models.TextChoices):
@@ -130,6 +130,9 @@ class LivenessCheck(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="liveness_checks")
+    subject_id = models.UUIDField(
+        null=True, blank=True, help_text="What it was begun for, as the layer above knows it; it serves nothing else."
+    )
     method = models.CharField(max_length=16, choices=Method.choices)
     turns = models.CharField(max_length=64, blank=True, help_text="The order the server chose, e.g. left,right.")
     provider_id = models.CharField(max_length=64, blank=True)
@@ -139,15 +142,20 @@ class LivenessCheck(models.Model):
     passed = models.BooleanField(null=True, blank=True)
     reason = models.CharField(max_length=64, blank=True)
     image = models.ForeignKey(FaceImage, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    used_at = models.DateTimeField(null=True, blank=True, help_text="When its picture was taken to a check.")
 
     class Meta:
         ordering: ClassVar[list[str]] = ["-created_at", "id"]
         constraints = [
+            models.UniqueConstraint(fields=["image"], name="face_image_is_of_one_liveness_check"),
+            models.CheckConstraint(
+                condition=Q(used_at__isnull=True) | Q(passed=True), name="used_liveness_check_was_passed"
+            ),
             models.CheckConstraint(
                 condition=Q(finished_at__isnull=True, passed__isnull=True)
                 | Q(finished_at__isnull=False, passed__isnull=False),
                 name="finished_liveness_check_has_an_outcome",
-            )
+            ),
         ]
         indexes = [models.Index(fields=["user", "created_at"], name="liveness_by_person")]
 

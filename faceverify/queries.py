@@ -71,7 +71,7 @@ def transparency() -> Transparency:
         threshold=default_threshold(),
         attempts=settings.MAX_VERIFICATION_ATTEMPTS,
         figures=None if at_aws else LOCAL_FIGURES,
-        liveness=settings.FACE_LIVENESS,
+        liveness=in_use.liveness,
         keeps_picture=at_aws or settings.FACE_KEEP_CROP,
         retention_days=settings.FACE_RETENTION_DAYS,
         unused_days=settings.FACE_UNUSED_DAYS,

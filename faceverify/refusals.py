@@ -199,14 +199,17 @@ class EngineRefused(QualityRefusal):
 # -- Head turns and liveness ------------------------------------------------------------------------------------------
 
 
-class LivenessOff(Conflict):
-    code = "liveness_off"
-    message = "This shop does not ask for that check."
-
-
 class LivenessNotFound(NotFound):
     code = "liveness_not_found"
     message = "That check does not exist, is over, or is not yours. Start again."
+
+
+class LivenessRequired(Invalid):
+    code = "liveness_required"
+    message = (
+        "This event asks whether a person is before the camera. Begin with POST /registrations/{id}/face-checks, answer it, "
+        "and send the faceImageKey you get within three minutes. Each serves one try."
+    )
 
 
 class LivenessPending(Conflict):

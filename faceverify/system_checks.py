@@ -71,19 +71,6 @@ def check_keys(app_configs: Any, **_: Any) -> list[CheckMessage]:
 
 
 @register(Tags.security)
-def check_liveness(app_configs: Any, **_: Any) -> list[CheckMessage]:
-    """Each way of showing that somebody is there belongs to one engine."""
-    needed = {"none": "", "pose_challenge": "local", "rekognition": "rekognition"}
-    if settings.FACE_LIVENESS not in needed:
-        words = ", ".join(needed)
-        return [Error(f"FACE_LIVENESS is {settings.FACE_LIVENESS!r}; write one of: {words}.", id="faces.E007")]
-    wanted = needed[settings.FACE_LIVENESS]
-    if wanted and wanted != settings.FACE_ENGINE:
-        return [Error(f"FACE_LIVENESS={settings.FACE_LIVENESS} needs FACE_ENGINE={wanted}.", id="faces.E008")]
-    return []
-
-
-@register(Tags.security)
 def check_pillow(app_configs: Any, **_: Any) -> list[CheckMessage]:
     """Pillow refuses broken pictures; the package face_recognition would switch that off for the whole process."""
     if ImageFile.LOAD_TRUNCATED_IMAGES:

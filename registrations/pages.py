@@ -8,7 +8,7 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -21,10 +21,12 @@ from bookings.services import decline_invitation as decline
 from bookings.services.handovers import holds_ticket
 from common.errors import FairseatError, NotFound
 from common.pages import Problem, Problems, form_problems, members_only, page, to_login
+from events.models import Event
 from events.queries import get_event
 from faceverify import services as faces
 from faceverify.forms import SelfieForm
 from faceverify.pages import SEEN, answer, enrol, moved, photo_context, photos_form, read_again
+from faceverify.pose_challenge import FEWEST, MOST
 from faceverify.queries import transparency
 from faceverify.refusals import AGAIN, ConsentOutdated, ConsentRequired, ProfilePhotoMissing
 from registrations import queries, services
@@ -36,6 +38,7 @@ from registrations.refusals import (
     AlreadyVerified,
     AttemptsExceeded,
     FaceCheckNotNeeded,
+    LivenessNotAsked,
     RegistrationClosed,
     TicketAlreadyIssued,
 )
@@ -50,6 +53,26 @@ TROUBLE = {  # why a try was given back, where it is not about the picture
     "image_not_found": "Your photo had waited too long.",
     "profile_photo_missing": "Your profile photo was deleted meanwhile.",
 }
+
+
+TURNED = {  # what people read when the head turn was not as asked
+    "wrong_turns": "We didn’t see your head turn far enough, in the order asked for. Follow the dot with your nose.",
+    "not_frontal_first": "Begin with your face straight to the camera.",
+    "jump": "That was too fast. Turn slowly, with the dot.",
+    "frame_count": "Some of the pictures did not arrive.",
+    "another_face": "We saw more than one person. Make sure that you are alone in front of the camera.",
+    "face_none": "We lost sight of your face. Turn it a little less far, and stay inside the oval.",
+}
+ON_THE_WAY = (
+    AlreadyVerified,
+    AttemptsExceeded,
+    ConsentRequired,
+    FaceCheckNotNeeded,
+    LivenessNotAsked,
+    ProfilePhotoMissing,
+    RegistrationClosed,
+    TicketAlreadyIssued,
+)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -129,6 +152,10 @@ def face(request: HttpRequest, registration_id: UUID) -> HttpResponse:
         return moved(request, onward(journey))
     if not journey.has_reference:
         return moved(request, reverse("registration-photo", args=[registration_id]))
+    if journey.registration.event.liveness == Event.Liveness.REQUIRED:
+        if request.method == "POST":  # one picture, from a page that was open when the organiser asked for more
+            return moved(request, request.path)
+        return render(request, "registrations/turns.html", face_context(journey, SelfieForm()))
     if request.method != "POST":
         return render(request, "registrations/face.html", face_context(journey, SelfieForm()))
     form = SelfieForm(request.POST, request.FILES)
@@ -140,6 +167,43 @@ def face(request: HttpRequest, registration_id: UUID) -> HttpResponse:
         return moved(request, reverse("registration-photo", args=[registration_id]))
     if problems:
         return answer(request, "registrations/face.html", face_context(journey, form), problems)
+    return moved(request, reverse("registration-checking", args=[registration_id]))
+
+
+@require_POST
+@members_only
+def begin_head_turns(request: HttpRequest, registration_id: UUID) -> HttpResponse:
+    """Tell the camera's script in which order the head is to be turned; the server has just chosen it."""
+    limits.check(request, scope="face")
+    journey = own_journey(request, registration_id)
+    try:
+        check = services.start_liveness(registration=journey.registration)
+    except NotFound:
+        raise
+    except FairseatError as error:
+        return turns_refused(request, journey, error)
+    answer_to = reverse("registration-turned", args=[registration_id, check.pk])
+    return JsonResponse({"turns": check.turns.split(","), "answer": answer_to, "frames": [FEWEST, MOST]})
+
+
+@require_POST
+@members_only
+def end_head_turns(request: HttpRequest, registration_id: UUID, check_id: UUID) -> HttpResponse:
+    """Judge the frames of a head turn; if it is one, have its most frontal frame compared."""
+    limits.check(request, scope="face")
+    journey = own_journey(request, registration_id)
+    frames = [frame.read() for frame in request.FILES.getlist("frames")[: MOST + 1]]
+    try:
+        check = faces.finish_pose_challenge(user_id=request.user.pk, check_id=check_id, frames=frames)
+        if not check.passed:
+            problems = Problems("That did not work yet", [Problem(f"{turned(check.reason)} {AGAIN}")])
+            return answer(request, "registrations/turns.html", face_context(journey, SelfieForm()), problems)
+        services.verify_face(registration=journey.registration, image_key=str(check.image_id))
+    except NotFound:
+        problems = Problems("Time was up", [Problem(f"Please begin again. {AGAIN}")])
+        return answer(request, "registrations/turns.html", face_context(journey, SelfieForm()), problems)
+    except FairseatError as error:
+        return turns_refused(request, journey, error)
     return moved(request, reverse("registration-checking", args=[registration_id]))
 
 
@@ -310,6 +374,20 @@ def send_selfie(request: HttpRequest, registration: Registration, form: SelfieFo
             return returned(error.code, error.text)
         raise
     return None
+
+
+def turns_refused(request: HttpRequest, journey: Journey, error: FairseatError) -> HttpResponse:
+    """Say why a head turn leads nowhere now, or lead to where the journey stands."""
+    if isinstance(error, ON_THE_WAY):
+        return moved(request, onward(journey))
+    return answer(
+        request, "registrations/turns.html", face_context(journey, SelfieForm()), returned(error.code, error.text)
+    )
+
+
+def turned(reason: str) -> str:
+    """Return in words what was wrong with a head turn."""
+    return TURNED.get(reason) or SEEN.get(reason) or "We could not follow your head."
 
 
 def journey_context(journey: Journey) -> dict[str, Any]:

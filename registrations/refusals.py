@@ -28,6 +28,11 @@ class FaceCheckNotNeeded(Conflict):
     message = "This event checks no faces. Book your tickets directly."
 
 
+class LivenessNotAsked(Conflict):
+    code = "liveness_off"
+    message = "This event does not ask for that check. Send one picture."
+
+
 class RegistrationClosed(Conflict):
     code = "registration_closed"
     message = "Staff have closed this registration."

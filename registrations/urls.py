@@ -13,6 +13,12 @@ urlpatterns = [
     path("registrations/<uuid:registration_id>", pages.registration, name="registration"),
     path("registrations/<uuid:registration_id>/photo", pages.profile_photo, name="registration-photo"),
     path("registrations/<uuid:registration_id>/face", pages.face, name="registration-face"),
+    path("registrations/<uuid:registration_id>/head-turns", pages.begin_head_turns, name="registration-turns"),
+    path(
+        "registrations/<uuid:registration_id>/head-turns/<uuid:check_id>",
+        pages.end_head_turns,
+        name="registration-turned",
+    ),
     path("registrations/<uuid:registration_id>/checking", pages.checking, name="registration-checking"),
     path("registrations/<uuid:registration_id>/person", pages.ask_a_person, name="registration-person"),
 ]

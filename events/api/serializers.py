@@ -124,6 +124,11 @@ class EventFields(Input):
     requires_face_verification = serializers.BooleanField(required=False)
     face_necessity = serializers.CharField(max_length=2000, allow_blank=True, required=False)
     similarity_threshold = serializers.IntegerField(min_value=1, max_value=100, required=False)
+    liveness = serializers.ChoiceField(
+        choices=Event.Liveness.choices,
+        required=False,
+        help_text="`required`: the picture for the face check must come from a head-turn check or a Face Liveness session.",
+    )
     payment_collection = serializers.ChoiceField(choices=Event.Collection.choices, required=False)
     max_tickets_per_booking = serializers.IntegerField(min_value=1, max_value=1000, required=False)
     allow_hold_extension = serializers.BooleanField(required=False)
@@ -228,6 +233,7 @@ class EventOut(serializers.Serializer):
     requires_face_verification = serializers.BooleanField()
     face_necessity = serializers.CharField(allow_blank=True)
     similarity_threshold = serializers.IntegerField()
+    liveness = serializers.ChoiceField(choices=Event.Liveness.choices)
     payment_collection = serializers.ChoiceField(choices=Event.Collection.choices)
     max_tickets_per_booking = serializers.IntegerField()
     created_by = serializers.UUIDField(allow_null=True)
@@ -486,6 +492,7 @@ def render_event(event: Event) -> dict[str, Any]:
         "requiresFaceVerification": event.requires_face_verification,
         "faceNecessity": event.face_necessity,
         "similarityThreshold": event.similarity_threshold,
+        "liveness": event.liveness,
         "paymentCollection": event.payment_collection,
         "maxTicketsPerBooking": event.max_tickets_per_booking,
         "createdBy": str(event.created_by_id) if event.created_by_id else None,

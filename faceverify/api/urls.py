@@ -8,6 +8,5 @@ urlpatterns = [
     path("auth/profile/photo", views.ProfilePhotoView.as_view()),
     path("face-images", views.FaceImagesView.as_view()),
     path("face-images/presign", views.PresignView.as_view()),
-    path("face-checks", views.LivenessChecksView.as_view()),
     path("face-checks/<str:check_id>", views.LivenessCheckView.as_view()),
 ]

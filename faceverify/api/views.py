@@ -106,20 +106,6 @@ class PresignView(APIView):
         return Answer(wire.render_image(image) | {"url": upload["url"], "fields": upload["fields"]}, status=201)
 
 
-class LivenessChecksView(APIView):
-    throttle_scope = "face"
-
-    @extend_schema(
-        operation_id="startFaceCheck",
-        tags=["faces"],
-        request=None,
-        responses={201: wire.LivenessOut},
-        summary="Begin to show that a person is before the camera (409 where that is not asked for)",
-    )
-    def post(self, request: Request) -> Answer:
-        return Answer(wire.render_check(services.start_liveness(user_id=request.user.person.pk)), status=201)
-
-
 class LivenessCheckView(UploadView):
     parser_classes = [parsers.FramesParser]
     throttle_scope = "face"

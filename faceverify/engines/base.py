@@ -132,6 +132,7 @@ class Engine(Protocol):
     model_version: str
     max_side: int  # pixels; what the intake shrinks pictures to
     capabilities: frozenset[str]  # of: vector, occlusion, eyes, liveness, turns
+    liveness: str  # how a person shows that they are there: pose_challenge, or rekognition's sessions
 
     def analyse(self, image: NormalisedImage) -> Analysis:
         """

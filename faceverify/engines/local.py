@@ -157,6 +157,7 @@ class LocalEngine:
     model_version = "dlib-resnet-1"
     max_side = 640
     capabilities = frozenset({"vector", "turns"})
+    liveness = "pose_challenge"
 
     def analyse(self, image: NormalisedImage) -> Analysis:
         """Say what is in the picture."""

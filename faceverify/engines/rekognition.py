@@ -160,6 +160,7 @@ class RekognitionEngine:
     model_version = "compare-faces"
     max_side = 1280
     capabilities = frozenset({"occlusion", "eyes", "liveness"})
+    liveness = "rekognition"
 
     def analyse(self, image: NormalisedImage) -> Analysis:
         """Say what is in the picture."""

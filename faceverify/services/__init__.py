@@ -8,7 +8,7 @@ the review. When a registration is frozen to a reference, `keep_reference` until
 
 from faceverify.services.consent import consent_of, give_consent, require_consent, withdraw_consent
 from faceverify.services.deletion import Purged, discard_image, erase_faces, forget_reference, purge
-from faceverify.services.liveness import finish_liveness, finish_pose_challenge, start_liveness
+from faceverify.services.liveness import finish_liveness, finish_pose_challenge, start_liveness, use_liveness
 from faceverify.services.probes import (
     Comparison,
     analyse_probe,
@@ -51,5 +51,6 @@ __all__ = [
     "require_reference",
     "start_liveness",
     "store_probe",
+    "use_liveness",
     "withdraw_consent",
 ]

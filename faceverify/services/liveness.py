@@ -16,10 +16,11 @@ from faceverify.intake import normalise
 from faceverify.models import FaceImage, LivenessCheck
 from faceverify.refusals import (
     EngineMisconfigured,
+    ImageNotFound,
     LivenessLocked,
     LivenessNotFound,
-    LivenessOff,
     LivenessPending,
+    LivenessRequired,
 )
 from faceverify.services.consent import require_consent
 from faceverify.services.probes import keep_probe
@@ -31,18 +32,17 @@ FAILURES = 5
 LOCK = timedelta(minutes=30)
 
 
-def start_liveness(*, user_id: UUID) -> LivenessCheck:
+def start_liveness(*, user_id: UUID, subject_id: UUID | None = None) -> LivenessCheck:
     """
-    Begin a check in the way FACE_LIVENESS names and return it: `turns` to show, or the provider's session in `provider_id`.
+    Begin a check in the way of the engine in use and return it: `turns` to show, or the provider's session in `provider_id`.
+
+    `subject_id` is what it is for; passed, it serves nothing else.
 
     :raises ConsentRequired: if the person has not agreed
-    :raises LivenessOff: if none is set up
     :raises LivenessLocked: after five failures within half an hour
     :raises EngineTrouble: if the provider does not answer
     """
     require_consent(user_id)
-    if settings.FACE_LIVENESS == "none":
-        raise LivenessOff
     failed = LivenessCheck.objects.filter(user_id=user_id, passed=False, created_at__gt=Now() - LOCK)
     if failed.count() >= FAILURES:
         raise LivenessLocked(retry_after=int(LOCK.total_seconds()))
@@ -50,7 +50,8 @@ def start_liveness(*, user_id: UUID) -> LivenessCheck:
     check = LivenessCheck(
         pk=key,
         user_id=user_id,
-        method=settings.FACE_LIVENESS,
+        subject_id=subject_id,
+        method=engine().liveness,
         expires_at=timezone.now() + timedelta(seconds=settings.FACE_LIVENESS_SECONDS),
     )
     if check.method == LivenessCheck.Method.REKOGNITION:
@@ -109,6 +110,25 @@ def finish_liveness(*, user_id: UUID, check_id: UUID) -> LivenessCheck:
         return record(check, reason=outcome.reason, image=None)
     picture = normalise(outcome.image, max_side=engine().max_side)
     return record(check, reason="", image=keep_probe(user_id=user_id, image=picture))
+
+
+def use_liveness(*, user_id: UUID, subject_id: UUID, image_key: str) -> None:
+    """
+    Take a passed check to what it was begun for: of any number who try, one does, and only while it is fresh.
+
+    The picture is the check's own (a frame of the head turn, or what the provider took), so nobody can show one face and have
+    another compared.
+
+    :raises LivenessRequired: if this picture is not of such a check
+    """
+    try:
+        key = UUID(str(image_key))
+    except ValueError:
+        raise ImageNotFound from None
+    fresh = Now() - timedelta(seconds=settings.FACE_LIVENESS_SECONDS)
+    passed = LivenessCheck.objects.filter(image_id=key, user_id=user_id, subject_id=subject_id, passed=True)
+    if not passed.filter(used_at=None, finished_at__gt=fresh).update(used_at=Now()):
+        raise LivenessRequired
 
 
 def take(*, user_id: UUID, check_id: UUID, method: str) -> LivenessCheck:

@@ -15,6 +15,7 @@ urlpatterns = [
     path("registrations/admin/batches/<str:batch_id>", views.BatchView.as_view()),
     path("registrations/<str:registration_id>/status", views.StatusView.as_view()),
     path("registrations/<str:registration_id>/validate-face-image", views.ValidateView.as_view()),
+    path("registrations/<str:registration_id>/face-checks", views.FaceChecksView.as_view()),
     path("registrations/<str:registration_id>/verify-face", views.VerifyView.as_view()),
     path("registrations/<str:registration_id>/retry-verification", views.RetryView.as_view()),
     path("registrations/<str:registration_id>/ask-a-person", views.AskAPersonView.as_view()),

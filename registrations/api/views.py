@@ -12,6 +12,7 @@ from bookings.api.views import IDEMPOTENCY
 from common.api import Answer, Pages, idempotent, parse_id, read
 from common.errors import NotFound
 from faceverify import services as faces
+from faceverify.api.serializers import LivenessOut, render_check
 from registrations import queries, services
 from registrations.api.answers import action_of, answer_for, render_outcome
 from registrations.api.serializers import (
@@ -149,6 +150,24 @@ class ValidateView(APIView):
         own(request, registration_id)
         wish = read(FaceImageIn, request)
         return Answer(render_analysis(faces.analyse_probe(user_id=request.user.pk, image_key=wish["face_image_key"])))
+
+
+class FaceChecksView(APIView):
+    throttle_scope = "face"
+
+    @extend_schema(
+        operation_id="startFaceCheck",
+        tags=["registrations"],
+        request=None,
+        responses={201: LivenessOut},
+        summary="Begin to show that a person is before the camera (409 where the event does not ask for it)",
+        description="For `pose_challenge` turn the head as `turns` says and send the frames to POST /face-checks/{checkId}; "
+        "for `rekognition` run Amplify's FaceLivenessDetector with `providerSessionId`, then POST there without frames. The "
+        "answer's `faceImageKey` is what verify-face wants, within three minutes and for this registration only.",
+    )
+    def post(self, request: Request, registration_id: str) -> Answer:
+        check = services.start_liveness(registration=own(request, registration_id))
+        return Answer(render_check(check), status=201)
 
 
 class VerifyView(APIView):

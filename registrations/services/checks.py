@@ -8,23 +8,26 @@ would not do, the engine failed, the worker died) is given back.
 import math
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 from uuid import UUID
 
 import structlog
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Greatest, Now
 
 from common.errors import FairseatError
+from events.models import Event
 from faceverify import services as faces
+from faceverify.models import LivenessCheck
 from faceverify.refusals import ConsentRequired, EngineUnavailable, ProfilePhotoMissing
 from registrations.models import Registration, VerificationAttempt
 from registrations.refusals import (
     AlreadyVerified,
     AttemptsExceeded,
     FaceCheckNotNeeded,
+    LivenessNotAsked,
     RegistrationClosed,
     TicketAlreadyIssued,
 )
@@ -52,6 +55,7 @@ def verify_face(
     :raises AttemptsExceeded: if MAX_VERIFICATION_ATTEMPTS are counted
     :raises ConsentRequired, ProfilePhotoMissing: if there is nothing to compare with
     :raises ImageNotFound, SamePhoto: if the picture can not be used
+    :raises LivenessRequired: if the event asks for liveness and this is no picture of a fresh, unused check for it
     :raises TicketAlreadyIssued, AlreadyVerified, RegistrationClosed, FaceCheckNotNeeded: if no check is wanted
     :raises EventCancelled, SaleClosed: if the event does not take place, or is over
     """
@@ -65,6 +69,8 @@ def verify_face(
     reference = faces.current_reference(user_id=registration.user_id)
     if reference is None:
         raise ProfilePhotoMissing
+    if event.liveness == Event.Liveness.REQUIRED:
+        faces.use_liveness(user_id=registration.user_id, subject_id=registration.pk, image_key=image_key)
     image = faces.claim_probe(user_id=registration.user_id, image_key=image_key)
     registration.refresh_from_db(fields=["attempts_epoch"])
     attempt = VerificationAttempt.objects.create(
@@ -80,6 +86,33 @@ def verify_face(
     return attempt
 
 
+def start_liveness(*, registration: Registration) -> LivenessCheck:
+    """
+    Begin to show that a person is before the camera, for the next try of this registration.
+
+    :raises LivenessNotAsked: if the event does not ask for it
+    :raises AttemptsExceeded, TicketAlreadyIssued, AlreadyVerified, RegistrationClosed: if no check is wanted
+    :raises EventCancelled, SaleClosed: if the event does not take place, or is over
+    :raises FairseatError: what `faceverify.services.start_liveness` raises
+    """
+    event = refuse_if_over(registration.event_id)
+    if event.liveness != Event.Liveness.REQUIRED:
+        raise LivenessNotAsked
+    if not open_for_a_try(registration.pk).exists():
+        refuse_try(registration.pk)
+    return faces.start_liveness(user_id=registration.user_id, subject_id=registration.pk)
+
+
+def open_for_a_try(registration_id: UUID) -> QuerySet[Registration]:
+    """Return the registration, as a query, if it may be tried once more."""
+    return Registration.objects.filter(
+        pk=registration_id,
+        status__in=(Status.PENDING, Status.REJECTED),
+        closed_by_staff=False,
+        verification_attempts__lt=settings.MAX_VERIFICATION_ATTEMPTS,
+    )
+
+
 def reserve(registration: Registration) -> None:
     """
     Count one try in one guarded UPDATE, before anything is compared.
@@ -87,19 +120,21 @@ def reserve(registration: Registration) -> None:
     :raises AttemptsExceeded: if there is none left
     :raises TicketAlreadyIssued, AlreadyVerified, RegistrationClosed: if no check is wanted
     """
-    open_for_a_try = Registration.objects.filter(
-        pk=registration.pk,
-        status__in=(Status.PENDING, Status.REJECTED),
-        closed_by_staff=False,
-        verification_attempts__lt=settings.MAX_VERIFICATION_ATTEMPTS,
-    )
-    if open_for_a_try.update(
+    if not open_for_a_try(registration.pk).update(
         verification_attempts=F("verification_attempts") + 1,
         last_verification_attempt=Now(),
         face_verification_status=FaceStatus.PROCESSING,
     ):
-        return
-    found = Registration.objects.get(pk=registration.pk)
+        refuse_try(registration.pk)
+
+
+def refuse_try(registration_id: UUID) -> NoReturn:
+    """
+    Say why no try is to be had.
+
+    :raises AttemptsExceeded, TicketAlreadyIssued, AlreadyVerified, RegistrationClosed: always one of them
+    """
+    found = Registration.objects.get(pk=registration_id)
     if found.status == Status.VERIFIED:
         has_ticket = seating.ticketed(user_id=found.user_id, event_id=found.event_id)
         raise TicketAlreadyIssued if has_ticket else AlreadyVerified

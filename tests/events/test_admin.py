@@ -40,6 +40,7 @@ def selling(event, **changes):
         "payment_collection",
         "max_active_users",
         "similarity_threshold",
+        "liveness",
         "face_necessity",
     )
     return {name: getattr(event, name) for name in names} | {"allow_hold_extension": "on"} | changes

@@ -30,7 +30,7 @@ SHORT = {
 SHAPE = {
     "id", "name", "description", "date", "startTime", "endTime", "startsAt", "endsAt", "timezone", "location", "status",
     "saleStartsAt", "saleEndsAt", "totalTickets", "availableTickets", "ticketPrice", "currency", "categories",
-    "queueEnabled", "maxActiveUsers", "requiresFaceVerification", "faceNecessity", "similarityThreshold",
+    "queueEnabled", "maxActiveUsers", "requiresFaceVerification", "faceNecessity", "similarityThreshold", "liveness",
     "paymentCollection", "maxTicketsPerBooking", "createdBy",
 }  # fmt: skip
 
@@ -186,6 +186,7 @@ def test_wrong_field_is_named(organiser, changes, field):
         ({"date": "2001-01-01"}, "event_in_the_past"),
         ({"currency": "JPY"}, "invalid"),
         ({"requiresFaceVerification": True}, "face_reason_missing"),
+        ({"liveness": "required"}, "liveness_needs_face_check"),
         ({"ticketPrice": "99999999"}, "invalid_category"),
     ],
 )

@@ -7,6 +7,7 @@ from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
 from faceverify import drawings
 from faceverify.models import FaceImage, FaceReference, LivenessCheck
 from faceverify.policy import current_policy
+from faceverify.services import start_liveness
 from tests.faceverify.people import ANA, BEN, agree, enrolled, photo
 
 pytestmark = pytest.mark.django_db
@@ -149,37 +150,27 @@ PATHS = {"left,right": (*LEFT, *RIGHT), "right,left": tuple(-turn for turn in (*
 
 
 @pytest.fixture
-def turning(settings, ana):
-    """A person who agreed, in a shop that asks for head turns."""
-    settings.FACE_LIVENESS = "pose_challenge"
+def turning(ana):
+    """A person who agreed."""
     agree(ana)
     return ana
 
 
-def start(api, user, turns):
+def start(user, turns):
     """Begin a check and let the server have chosen these turns."""
-    status, body = api.as_user(user).post(CHECKS)
-    assert status == 201
-    assert set(body["data"]["turns"]) == {"left", "right"}
-    LivenessCheck.objects.filter(pk=body["data"]["checkId"]).update(turns=turns)
-    return f"{CHECKS}/{body['data']['checkId']}"
+    check = start_liveness(user_id=user.pk)
+    assert set(check.turns.split(",")) == {"left", "right"}
+    LivenessCheck.objects.filter(pk=check.pk).update(turns=turns)
+    return f"{CHECKS}/{check.pk}"
 
 
 def frames(path, person=12):
     return [file(drawings.as_jpeg(drawings.draw(person, turn=turn))) for turn in path]
 
 
-def test_head_turns_are_off_by_default(api, ana):
-    agree(ana)
-
-    answer = api.as_user(ana).post(CHECKS)
-
-    assert (answer.status, answer.body["code"]) == (409, "liveness_off")
-
-
 @pytest.mark.parametrize("turns", PATHS)
 def test_head_turned_in_the_chosen_order_passes_once(api, turning, turns):
-    path = start(api, turning, turns)
+    path = start(turning, turns)
 
     status, body = send(api.as_user(turning), "POST", path, frames=frames(PATHS[turns]))
 
@@ -190,7 +181,7 @@ def test_head_turned_in_the_chosen_order_passes_once(api, turning, turns):
 
 
 def test_head_turned_in_another_order_fails(api, turning):
-    path = start(api, turning, "right,left")
+    path = start(turning, "right,left")
 
     body = send(api.as_user(turning), "POST", path, frames=frames(PATHS["left,right"])).body
 
@@ -204,7 +195,7 @@ def test_head_turned_in_another_order_fails(api, turning):
 
 
 def test_still_picture_fails(api, turning):
-    path = start(api, turning, "left,right")
+    path = start(turning, "left,right")
 
     body = send(api.as_user(turning), "POST", path, frames=frames([0.0] * 8)).body
 
@@ -212,7 +203,7 @@ def test_still_picture_fails(api, turning):
 
 
 def test_check_belongs_to_one_person(api, turning, ben):
-    path = start(api, turning, "left,right")
+    path = start(turning, "left,right")
 
     assert send(api.as_user(ben), "POST", path, frames=frames([0.0])).status == 404
     assert api.as_user(turning).post(f"{CHECKS}/nonsense").status in {400, 415}

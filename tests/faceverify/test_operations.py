@@ -22,7 +22,6 @@ def test_all_is_well_here():
     for check in (
         system_checks.check_engine,
         system_checks.check_keys,
-        system_checks.check_liveness,
         system_checks.check_pillow,
     ):
         assert check(None) == []
@@ -60,8 +59,6 @@ def test_missing_models_are_said(monkeypatch):
         ),
         ({"FACE_TEMPLATE_KEYS": []}, "check_keys", ["faces.E005"]),
         ({"FACE_TEMPLATE_KEYS": ["short"]}, "check_keys", ["faces.E006"]),
-        ({"FACE_LIVENESS": "magic"}, "check_liveness", ["faces.E007"]),
-        ({"FACE_LIVENESS": "rekognition"}, "check_liveness", ["faces.E008"]),
     ],
 )
 def test_wrong_settings_are_named(settings, changes, check, expected):

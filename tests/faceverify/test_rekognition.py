@@ -355,8 +355,7 @@ def test_image_never_exceeds_what_aws_takes():
 
 
 @pytest.fixture
-def live(settings, aws):
-    settings.FACE_LIVENESS = "rekognition"
+def live(aws):
     return aws
 
 

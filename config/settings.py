@@ -274,7 +274,6 @@ FACE_MAX_BYTES = env_int("FACE_MAX_BYTES", 8_388_608, low=10_000, high=52_428_80
 FACE_MAX_PIXELS = env_int("FACE_MAX_PIXELS", 25_000_000, low=1_000_000, high=100_000_000)
 FACE_LOOKS_PER_MINUTE = env_int("FACE_LOOKS_PER_MINUTE", 10, low=1, high=1000)
 FACE_LOOKS_PER_DAY = env_int("FACE_LOOKS_PER_DAY", 60, low=1, high=100_000)
-FACE_LIVENESS = env("FACE_LIVENESS", "none")  # none, pose_challenge or rekognition
 FACE_LIVENESS_SECONDS = env_int("FACE_LIVENESS_SECONDS", 180, low=10, high=180)  # AWS forgets a session after 180
 FACE_LIVENESS_THRESHOLD = env_int("FACE_LIVENESS_THRESHOLD", 80, low=1, high=100)
 FACE_CHECK_SECONDS = env_int("FACE_CHECK_SECONDS", 25, low=5, high=120)  # a worker that takes longer is taken for dead

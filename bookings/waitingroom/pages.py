@@ -208,7 +208,8 @@ def remember(response: HttpResponse, request: HttpRequest, stubs: Stubs | None, 
 
 def lines_of(request: HttpRequest) -> list[tuple[Stub, Line]]:
     """
-    Return the lines somebody stands in, for the bar on every page: a call of Redis for each, and nothing for who has none.
+    Return the line to show in the bar on every page, if there is one: where it is somebody's turn, else the one they joined
+    last. It costs a call of Redis for each line they stand in, and nothing for who stands in none.
 
     The pages of an event and of its line do not repeat themselves in the bar.
     """
@@ -219,15 +220,15 @@ def lines_of(request: HttpRequest) -> list[tuple[Stub, Line]]:
     here = match.kwargs.get("event_id") if match else None
     found = []
     for stub in reversed(stubs.stubs if stubs else ()):
-        if stub.event_id == here:
+        if stub.event_id == here or stubs is None:
             continue
         try:
-            place = ask(stubs.user_id, stub.event_id, most=stub.most) if stubs else Line(Phase.OUTSIDE)
+            place = ask(stubs.user_id, stub.event_id, most=stub.most)
         except Unavailable:
             continue
         if place.has_place:
             found.append((stub, place))
-    return found
+    return sorted(found, key=lambda pair: pair[1].phase != Phase.ACTIVE)[:1]
 
 
 def line_for(request: HttpRequest, event: Event) -> Line | None:

@@ -51,7 +51,8 @@ ODDS = {
     Odds.SAFE: "There are enough tickets for everybody ahead of you, and for you.",
     Odds.LIKELY: "There are likely tickets left when it is your turn.",
     Odds.OPEN: "It may be close: the people ahead of you may take the last tickets.",
-    Odds.UNLIKELY: "There are fewer tickets left than people ahead of you. Unless many take none, they will be gone.",
+    Odds.UNLIKELY: "There are fewer tickets left than people ahead of you. Unless many take none, they will be gone:"
+    " say below that you want to be on the waitlist, and you keep this place there.",
     Odds.NONE: "Every ticket is held or sold right now. Tickets that are not paid for come back, so the line goes on.",
     Odds.UNKNOWN: "",
 }

@@ -188,7 +188,8 @@ function follow(place) {
   });
   if (here) {
     countDown();
-    between([...place.querySelectorAll("[data-between]:not([hidden]) time")].map((time) => time.dateTime).filter(Boolean));
+    const shown = [...place.querySelectorAll("[data-between]:not([hidden]) time")].map((time) => time.dateTime);
+    between(shown.length ? shown : null);
     alerts(place);
   }
   begin();

@@ -88,6 +88,7 @@ INSTALLED_APPS = [
     "waitlist",
     "registrations",
     "webhooks",
+    "analytics",
     "config",
 ]
 MIDDLEWARE = [
@@ -308,7 +309,8 @@ EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env("DEFAULT_FROM_EMAIL", "Fairseat <tickets@fairseat.test>" if DEBUG else None)
 MAIL_DOMAIN = DEFAULT_FROM_EMAIL.rpartition("@")[2].rstrip("> ")
 
-# -- Outgoing webhooks ------------------------------------------------------------------------------------------------
+# -- Figures and outgoing webhooks ------------------------------------------------------------------------------------------------
+ANALYTICS_SECONDS = env_int("ANALYTICS_SECONDS", 15, low=1, high=3600)  # how far figures may lag behind
 WEBHOOK_SECONDS = env_int("WEBHOOK_SECONDS", 5, low=1, high=3600)
 WEBHOOK_DISABLE_DAYS = env_int("WEBHOOK_DISABLE_DAYS", 5, low=1, high=90)  # an endpoint that fails for so long is switched off
 WEBHOOK_LOG_DAYS = env_int("WEBHOOK_LOG_DAYS", 30, low=4, high=365)

@@ -25,6 +25,7 @@ api = [
     path("", include("waitlist.api.urls")),
     path("", include("registrations.api.urls")),
     path("", include("webhooks.api.urls")),
+    path("", include("analytics.api.urls")),
 ]
 
 urlpatterns = [

@@ -7,7 +7,6 @@ from uuid import UUID
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now, TruncDate
 
-from bookings import statistics
 from bookings.models import Booking
 from registrations.models import Registration, VerificationAttempt
 
@@ -106,5 +105,3 @@ def outcomes_of_event(event_id: UUID) -> dict[str, int]:
     )
     return registered | checks
 
-
-statistics.FURTHER["verification"] = outcomes_of_event

@@ -21,6 +21,7 @@ OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 APPS = (
     "accounts",
+    "analytics",
     "bookings",
     "common",
     "config",

@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS = {
     "config": 7,
     "webhooks": 6,
+    "analytics": 6,
     "registrations": 5,
     "payments": 4,
     "waitlist": 4,

@@ -2,11 +2,10 @@
 
 from django.urls import path
 
-from bookings.api import queue, stats, tickets, views
+from bookings.api import queue, tickets, views
 from bookings.waitingroom import receipts_api
 
 urlpatterns = [
-    path("events/<str:event_id>/stats", stats.EventStatsView.as_view()),
     path("bookings", views.BookingsView.as_view()),
     path("bookings/mine", views.ConfirmedBookingsView.as_view()),
     path("bookings/pending", views.PendingView.as_view()),

@@ -10,6 +10,7 @@ from django.http import HttpResponse
 from django.utils import timezone
 
 from accounts.models import StaffAction
+from analytics import services as analytics
 from bookings.services import confirm_booking, hold_seats
 from events.api import rendered
 from events.models import Event
@@ -354,6 +355,7 @@ def test_status_and_available_tickets_answer_like_s3(api):
 def test_stats_add_up(api):
     event = sold_event()
     held = hold_seats(user_id=UserFactory().pk, category_id=event.categories.get().pk, quantity=2)
+    analytics.refresh()
 
     data = api.as_user(StaffFactory()).get(f"/api/v1/events/{event.pk}/stats").body["data"]
 

@@ -5,6 +5,7 @@ from uuid import uuid4
 import pytest
 from django.contrib.auth.models import Permission
 
+from analytics import services as analytics
 from accounts.models import StaffAction
 from bookings.models import Ticket
 from events.models import SeatInventory
@@ -484,6 +485,7 @@ def test_organiser_sees_the_outcomes_of_checks_in_the_events_figures(api):
     category = face_category()
     check(registered(enrolled(), category.event))
     check(registered(enrolled(), category.event), drawn=OTHER)
+    analytics.refresh()
 
     body = api.as_user(StaffFactory()).get(f"/api/v1/events/{category.event_id}/stats").body["data"]
 

@@ -7,7 +7,7 @@ keeps each of them for the pages.
 
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
@@ -98,7 +98,7 @@ class RequestMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         started = time.perf_counter()
-        request_id = given_request_id(request) or uuid.uuid4().hex
+        request_id = given_request_id(request.META) or uuid.uuid4().hex
         request.META["REMOTE_ADDR"] = client_address(request.META, settings.TRUSTED_PROXIES)
         if is_api(request):
             request.path = request.path_info = request.path_info.rstrip("/")  # a trailing slash is accepted everywhere
@@ -122,7 +122,7 @@ class RequestMiddleware:
         return response
 
 
-def given_request_id(request: HttpRequest) -> str:
+def given_request_id(meta: Mapping[str, Any]) -> str:
     """Return the request id that a proxy of ours gave, if it is a plausible one."""
-    given = request.META.get("HTTP_X_REQUEST_ID", "") if settings.TRUSTED_PROXIES else ""
+    given = meta.get("HTTP_X_REQUEST_ID", "") if settings.TRUSTED_PROXIES else ""
     return given if 8 <= len(given) <= 64 and given.replace("-", "").isalnum() else ""

@@ -44,7 +44,7 @@ class EnvelopeRenderer(JSONRenderer):
 
     def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
         response = (renderer_context or {}).get("response")
-        if response is None or response.status_code == 204:
+        if response is None or response.status_code in {204, 304}:
             return b""
         body = with_keys(data, camel)
         if response.status_code < 400:

@@ -157,13 +157,17 @@ def event_of(request: Request) -> UUID:
 def answer_of(standing: services.Standing) -> Answer:
     """Return somebody's standing, with its ETag and when to ask again."""
     body = rendered(standing)
-    etag = blake2b(orjson.dumps({**body, "next_poll_ms": 0}), digest_size=12).hexdigest()
     headers = {
-        "ETag": f'"{etag}"',
+        "ETag": etag_of(body),
         "Next-Poll-Ms": str(standing.next_poll_ms),
         "Cache-Control": "private, no-cache",
     }
     return Answer(body, headers=headers)
+
+
+def etag_of(body: dict[str, Any]) -> str:
+    """Return the ETag of somebody's standing: when to ask again is no news."""
+    return f'"{blake2b(orjson.dumps({**body, "next_poll_ms": 0}), digest_size=12).hexdigest()}"'
 
 
 def rendered(standing: services.Standing) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from django.utils.module_loading import import_string
 
 from accounts.notifications import Kind, notify, notify_many, register
 from bookings.documents import event_day, event_hours
-from bookings.models import Booking
+from bookings.models import Booking, Ticket
 from bookings.states import LIVE, Status
 from bookings.typeset import clean
 from common import outbox
@@ -230,5 +230,7 @@ def concerned_by(event_id: UUID) -> Iterable[UUID]:
 
 
 def people_with_bookings(event_id: UUID) -> Iterable[UUID]:
-    """Return who has or holds seats of an event."""
-    return Booking.objects.filter(event_id=event_id, status__in=LIVE).values_list("user_id", flat=True)
+    """Yield who has or holds seats of an event: buyers, and the holders of the tickets they passed on."""
+    yield from Booking.objects.filter(event_id=event_id, status__in=LIVE).values_list("user_id", flat=True)
+    holders = Ticket.objects.filter(event_id=event_id, status=Ticket.Status.ACTIVE, holder__isnull=False)
+    yield from holders.values_list("holder_id", flat=True)

@@ -19,6 +19,7 @@ from django.db.models.functions import Now
 from bookings import services as bookings
 from bookings.states import Status as BookingStatus
 from common.errors import IllegalTransition
+from payments import news
 from payments.gateway import ProviderRefused, ProviderUnavailable, Returned, UnknownToProvider, gateway
 from payments.models import Attention, Payment, Refund
 from payments.refusals import RefundRefused
@@ -56,6 +57,7 @@ def request_refund(*, payment: Payment, amount_minor: int, reason: str, cause: s
             raise
         raise RefundRefused from error
     show_on_booking(booking.pk)
+    news.refund_started(refund)
     transaction.on_commit(nudge, robust=True)
     log.info("refund.requested", payment=str(payment.pk), amount=amount_minor, reason=reason)
     return refund
@@ -186,10 +188,12 @@ def record(refund: Refund, found: Returned | None, *, problem: str = "") -> None
             open_attention(kind=Attention.Kind.REFUND_FAILED, payment=refund.payment).update(
                 resolved_at=Now(), resolution="The refund arrived."
             )
+            news.refund_done(refund)
         elif status in {"failed", "canceled"}:
             problem = problem or (found.failure if found else "") or status
             refund.transition("fail", finished_at=Now(), last_error=problem[:500])
             question(refund, problem)
+            news.refund_failed(refund)
         else:
             Refund.objects.filter(pk=refund.pk, status=RefundStatus.SENT).update(
                 next_try_at=Now() + WAITING_FOR_THE_BANK
@@ -238,7 +242,7 @@ def record_all(*, payment: Payment, found: list[Returned]) -> None:
 def adopt(payment: Payment, found: Returned) -> None:
     """Make a row for a refund that was not made by us, and tell a person."""
     done = found.status == "succeeded"
-    Refund.objects.create(
+    refund = Refund.objects.create(
         payment=payment,
         key=f"provider:{found.id}",
         amount_minor=found.amount_minor,
@@ -248,6 +252,8 @@ def adopt(payment: Payment, found: Returned) -> None:
         stripe_id=found.id,
         finished_at=Now() if done else None,
     )
+    tell = news.refund_done if done else news.refund_started
+    tell(refund)
     note_attention(
         Attention.Kind.REFUNDED_ELSEWHERE,
         intent_id=found.intent_id,

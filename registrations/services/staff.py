@@ -21,6 +21,7 @@ from bookings.services.staff import ReasonRequired
 from common.errors import NotFound
 from events.models import Event, SeatInventory
 from events.services import as_staff, set_capacity
+from registrations import news
 from registrations.models import Registration, ReviewDecision
 from registrations.refusals import (
     MayNotExceedCapacity,
@@ -226,8 +227,9 @@ def add_one_seat(actor: Staff, registration: Registration, category_id: UUID, re
 def decide(
     actor: Staff, registration: Registration, action: str, reason: str, before: dict[str, Any], **after: Any
 ) -> None:
-    """Write down a decision, where the case is and in the staff's audit."""
-    ReviewDecision.objects.create(registration=registration, staff_id=actor.pk, action=action, reason=reason)
+    """Write down a decision, where the case is and in the staff's audit, and tell the person."""
+    decision = ReviewDecision.objects.create(registration=registration, staff_id=actor.pk, action=action, reason=reason)
+    news.decided(registration, decision)
     record_staff_action(
         actor_id=actor.pk,
         action=f"registration_{action}",

@@ -10,13 +10,16 @@ from playwright.sync_api import Page, expect
 
 from accounts.models import User
 from bookings.models import Booking
-from events.models import Event
+from events.models import Event, SeatInventory
 from faceverify import drawings
 from registrations.models import Registration
+from registrations.queries import journey_of
 from registrations.services import ask_a_person, create_registration, review_failure
 from tests.factories import EventFactory, TicketCategoryFactory
 from tests.pages.camera import enrolled
 from tests.pages.test_accessibility import check
+from tests.registrations.scenes import OTHER
+from tests.registrations.scenes import check as compared
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
 ME, STRANGER = 2, 26
@@ -108,3 +111,41 @@ def test_face_pages_are_clean(browse: Callable[..., Page], log_in: Callable, ana
     found += check(page, f"/registrations/{begun['Busy'].pk}/checking")
 
     assert found == []
+
+
+def test_every_result_is_clean(browse: Callable[..., Page], log_in: Callable, ana: User, user_factory: type) -> None:
+    """Choose tickets, waitlist, three tries used, ticket issued: each by what really leads there."""
+    staff = user_factory(is_staff=True)
+    several, full, tried = face_event("Several"), face_event("Full"), face_event("Tried")
+    TicketCategoryFactory(event=several, name="Balcony", price_minor=8900, position=1)
+    free = EventFactory(name="Free", requires_face_verification=True, face_necessity="Resold last year.")
+    TicketCategoryFactory(event=free, name="Standing", price_minor=0)
+    others = user_factory()
+    let_in(staff, others, full)
+    SeatInventory.objects.filter(category__event=full).update(capacity=1)
+    steps = {}
+    for event in (several, full, free):
+        registration = let_in(staff, ana, event)
+        steps[journey_of(registration).next_step] = f"/registrations/{registration.pk}"
+    enrolled(ana, 5)
+    third = create_registration(user_id=ana.pk, event_id=tried.pk)
+    for variant in (0, 1, 2):
+        miss = compared(third, drawn=OTHER, variant=variant)
+        assert miss.status == "mismatch"
+    steps[journey_of(third).next_step] = f"/registrations/{third.pk}"
+    assert set(steps) == {"CHOOSE_TICKETS", "WAITLISTED", "TICKET_ISSUED", "WAIT_FOR_REVIEW"}
+    page = browse()
+    log_in(page, ana)
+
+    found = [problem for address in steps.values() for problem in check(page, address)]
+
+    page.goto(steps["WAIT_FOR_REVIEW"])
+    expect(page.get_by_text("3 of 3")).to_be_visible()
+    assert found == []
+
+
+def let_in(staff: User, person: User, event: Event) -> Registration:
+    """Register somebody whose ID staff have seen."""
+    registration = create_registration(user_id=person.pk, event_id=event.pk)
+    ask_a_person(registration=registration)
+    return review_failure(actor=staff, registration_id=registration.pk, action="approve", reason="Passport seen")

@@ -54,6 +54,7 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=1_000_000, help="in line while Redis alone is measured")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--threads", type=int, default=24, help="blocking threads of each web worker")
+    parser.add_argument("--only", choices=["http", "redis"])
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--beat", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -61,7 +62,9 @@ def main() -> None:
         beat(UUID(options.beat))
         return
     with site.site(workers=options.workers, threads=options.threads):
-        figures = over_http(options) | in_redis(options)
+        figures = (over_http(options) if options.only != "redis" else {}) | (
+            in_redis(options) if options.only != "http" else {}
+        )
     print(json.dumps(figures) if options.json else report(figures))
 
 
@@ -258,30 +261,35 @@ def latency(act: Callable[[], Any], seconds: float) -> tuple[float, float]:
 
 def report(figures: dict[str, float]) -> str:
     """Return the figures as a table for a person, each beside what was wanted."""
-    f = figures
-    lua = max(f[f"lua_{name}_p99_ms"] for name in ("status", "join", "admit"))
-    lines = [
-        f"/healthz                    {f['healthz_per_second']:8.0f} /s   the baseline of HTTP",
-        *(
+    return "\n".join([*http_lines(figures), *redis_lines(figures)])
+
+
+def http_lines(f: dict[str, float]) -> Iterator[str]:
+    if "healthz_per_second" not in f:
+        return
+    yield f"/healthz                    {f['healthz_per_second']:8.0f} /s   the baseline of HTTP"
+    for name in ("join", "status", "serving"):
+        yield (
             f"{name:27} {f[f'{name}_per_second']:8.0f} /s   {f[f'{name}_ratio']:.2f} of /healthz"
             f"   p50 {f[f'{name}_p50_ms']:.1f} ms, p99 {f[f'{name}_p99_ms']:.1f} ms"
             f"   wanted {WANTED[f'{name}_per_second']}"
-            for name in ("join", "status", "serving")
-        ),
-        f"Redis: PING                 {f['redis_ping_per_second']:8.0f} /s   the baseline of Redis",
-        *(
-            f"Redis: {name:20} {f[f'redis_{name}_per_second']:8.0f} /s"
-            f"   {f[f'redis_{name}_per_second'] / f['redis_ping_per_second']:.2f} of PING"
-            for name in ("status", "join")
-        ),
-        *(
-            f"one call: {name:17} p50 {f[f'lua_{name}_p50_ms']:.3f} ms, p99 {f[f'lua_{name}_p99_ms']:.3f} ms"
-            for name in ("ping", "status", "join", "admit")
-        ),
+        )
+
+
+def redis_lines(f: dict[str, float]) -> Iterator[str]:
+    if "people" not in f:
+        return
+    yield f"Redis: PING                 {f['redis_ping_per_second']:8.0f} /s   the baseline of Redis"
+    for name in ("status", "join"):
+        rate = f[f"redis_{name}_per_second"]
+        yield f"Redis: {name:20} {rate:8.0f} /s   {rate / f['redis_ping_per_second']:.2f} of PING"
+    for name in ("ping", "status", "join", "admit"):
+        yield f"one call: {name:17} p50 {f[f'lua_{name}_p50_ms']:.3f} ms, p99 {f[f'lua_{name}_p99_ms']:.3f} ms"
+    slowest = max(f[f"lua_{name}_p99_ms"] for name in ("status", "join", "admit"))
+    yield (
         f"with {f['people']:.0f} in line: {f['bytes_per_person']:.0f} bytes a person (wanted {WANTED['bytes_per_person']}),"
-        f" slowest p99 {lua:.2f} ms (wanted {WANTED['lua_p99_ms']})",
-    ]
-    return "\n".join(lines)
+        f" slowest p99 {slowest:.2f} ms (wanted {WANTED['lua_p99_ms']})"
+    )
 
 
 if __name__ == "__main__":

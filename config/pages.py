@@ -1,5 +1,6 @@
 """Pages that belong to no app: the site's context, errors, help, the development mailbox."""
 
+import secrets
 import sys
 from collections.abc import Callable
 from functools import cache, partial
@@ -18,6 +19,7 @@ from bookings.waitingroom.pages import line_for, lines_of
 from common.models import SentMail
 from common.pages import busy
 from config.api import BUSY, is_api, is_transient, json_error
+from faceverify.drawings import DEMO_FACES, POSES, STRANGER, VISITOR, photo, selfie
 from registrations.queries import Journey, find_registration, journey_of
 from waitlist.models import WaitlistEntry
 from waitlist.queries import get_live_entry
@@ -118,6 +120,21 @@ def mailbox(request: HttpRequest) -> HttpResponse:
         response = render(request, "site/mailbox.html", {"mails": shown, "to": to})
     response.headers["Cache-Control"] = "no-store"
     return response
+
+
+@require_safe
+def demo_face(request: HttpRequest, kind: str) -> HttpResponse:
+    """A drawn face to try the check with, in development only: a profile photo, a selfie that fits, a stranger."""
+    if not settings.DEBUG:
+        return not_found(request)
+    email = request.user.email if request.user.is_authenticated else ""
+    person = DEMO_FACES.get(email, VISITOR)
+    if kind == "profile":
+        picture = photo(person)
+    else:
+        picture = selfie(STRANGER if kind == "stranger" else person, secrets.randbelow(len(POSES)))
+    headers = {"Content-Disposition": f'attachment; filename="drawn-{kind}.jpg"', "Cache-Control": "no-store"}
+    return HttpResponse(picture, content_type="image/jpeg", headers=headers)
 
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:

@@ -47,6 +47,7 @@ urlpatterns = [
     path("help", pages.static_page, {"name": "help"}, name="help"),
     path("privacy", pages.static_page, {"name": "privacy"}, name="privacy"),
     path("accessibility", pages.static_page, {"name": "accessibility"}, name="accessibility"),
+    path("dev/faces/<slug:kind>.jpg", pages.demo_face, name="demo-face"),
     path("dev/mail", pages.mailbox, name="mailbox"),
     re_path("", pages.not_found),  # our own 404 with DEBUG too
 ]

@@ -49,6 +49,10 @@ PEOPLE = (
     39,
 )
 DIFFERENT = ((5, 9), (5, 31), (2, 26), (2, 10))
+# Whose drawn face the accounts of the demo have; everybody else who tries the demo is VISITOR.
+DEMO_FACES = {"ana@demo.test": 5, "ben@demo.test": 9}
+VISITOR = 2
+STRANGER = 26  # whom the engine takes for none of them
 SCALE = 2  # drawn twice as large and shrunk, for soft edges
 SKINS: list[Colour] = [(224, 172, 140), (198, 134, 96), (141, 85, 56), (241, 194, 165), (110, 68, 45)]
 HAIRS: list[Colour] = [(40, 28, 20), (90, 60, 30), (20, 20, 22), (150, 110, 60), (120, 40, 20)]
@@ -307,6 +311,22 @@ def photo(person: int, variant: int = 0) -> bytes:
         {"light": 1.05, "side_light": -0.35, "shift": (-10, 5), "turn": 0.08, "tilt": -5.0},
     )
     return as_jpeg(draw(person, **shots[variant]))  # type: ignore[arg-type]
+
+
+POSES = (2, 3, 4, 5, 6, 9, 11, 12, 13, 19)
+
+
+def selfie(person: int, number: int = 0) -> bytes:
+    """Return one of ten more photos of a person, each unlike the others enough to count as another picture."""
+    pose = POSES[number % len(POSES)]
+    picture = draw(
+        person,
+        smile=bool(pose % 2),
+        light=0.86 + 0.02 * (pose % 10),
+        shift=(4 * (pose % 7) - 12, 3 * (pose % 5) - 6),
+        tilt=float(pose % 9 - 4) + pose / 20,
+    )
+    return as_jpeg(picture)
 
 
 def two_people(one: int, other: int) -> bytes:

@@ -1,4 +1,4 @@
-"""The demo: eight events in eight states, whole books, nothing done twice, and still a sensible shop a month later."""
+"""The demo: nine events in their states, whole books, nothing done twice, and still a sensible shop a month later."""
 
 import json
 from datetime import timedelta
@@ -15,6 +15,11 @@ from common.invariants import breaches
 from common.models import OutboxMessage
 from events import queries, services
 from events.models import Event
+from faceverify import services as faces
+from faceverify.drawings import DEMO_FACES, STRANGER, selfie
+from faceverify.refusals import EngineMisconfigured
+from registrations.models import Registration
+from registrations.services import create_registration, run_check, verify_face
 
 pytestmark = pytest.mark.django_db
 STATES = {
@@ -25,6 +30,7 @@ STATES = {
     "free": "on_sale",
     "numbered": "on_sale",
     "face_check": "upcoming",
+    "face_open": "on_sale",
     "past": "over",
 }
 
@@ -65,12 +71,59 @@ def test_second_run_changes_nothing(django_assert_max_num_queries):
     first = seed()
     counts = [model.objects.count() for model in (Event, Booking, User)]
 
-    with django_assert_max_num_queries(40):
+    with django_assert_max_num_queries(50):
         second = seed()
 
     assert [model.objects.count() for model in (Event, Booking, User)] == counts
     assert [row["id"] for row in second["events"]] == [row["id"] for row in first["events"]]
     assert {row["new"] for row in second["events"]} == {False}
+
+
+def faces_of(report):
+    return {row["email"].split("@")[0]: row["face"] for row in report["accounts"]}
+
+
+def test_demo_people_have_drawn_faces_that_the_engine_knows_again():
+    report = seed()
+
+    assert faces_of(report) == {"staff": False, "organiser": False, "ana": True, "ben": True}
+    ana = User.objects.get(email="ana@demo.test")
+    event = next(row["id"] for row in report["events"] if row["demo"] == "face_open")
+    for drawn, passes in ((STRANGER, False), (DEMO_FACES[ana.email], True)):
+        registration = Registration.objects.filter(user=ana).first() or create_registration(
+            user_id=ana.pk, event_id=event
+        )
+        key = str(faces.store_probe(user_id=ana.pk, content=selfie(drawn, 3)).pk)
+        run_check(attempt_id=verify_face(registration=registration, image_key=key).pk)
+        registration.refresh_from_db()
+        assert (registration.status == "verified") is passes
+
+
+def test_without_the_engine_the_demo_comes_without_faces(monkeypatch):
+    def not_installed():
+        raise EngineMisconfigured
+
+    monkeypatch.setattr("faceverify.services.references.engine", not_installed)
+
+    assert faces_of(seed()) == dict.fromkeys(("staff", "organiser", "ana", "ben"), False)
+
+
+def test_face_of_somebody_who_took_consent_back_stays_away():
+    seed()
+    ben = User.objects.get(email="ben@demo.test")
+    faces.withdraw_consent(user_id=ben.pk)
+
+    assert faces_of(seed())["ben"] is False
+    assert faces.current_reference(user_id=ben.pk) is None
+
+
+def test_drawn_faces_are_offered_in_development_only(client, settings):
+    settings.DEBUG = True
+    sizes = [len(client.get(f"/dev/faces/{kind}.jpg").content) for kind in ("profile", "selfie", "stranger")]
+    settings.DEBUG = False
+
+    assert min(sizes) > 10_000
+    assert client.get("/dev/faces/selfie.jpg").status_code == 404
 
 
 @pytest.mark.parametrize("days", [8, 90])

@@ -5,7 +5,8 @@ from typing import Any
 from accounts.models import User
 from events.models import Event
 from faceverify import services as faces
-from faceverify.drawings import as_jpeg, draw, photo
+from faceverify.drawings import photo
+from faceverify.drawings import selfie as another
 from faceverify.policy import current_policy
 from registrations import services
 from registrations.models import Registration, VerificationAttempt
@@ -53,15 +54,7 @@ def shot(drawn: int = SELF, variant: int = 1) -> bytes:
     """
     if drawn == OTHER:
         return photo(*STRANGERS[variant])
-    pose = (2, 3, 4, 5, 6, 9, 11, 12, 13, 19)[variant]
-    picture = draw(
-        drawn,
-        smile=bool(pose % 2),
-        light=0.86 + 0.02 * (pose % 10),
-        shift=(4 * (pose % 7) - 12, 3 * (pose % 5) - 6),
-        tilt=float(pose % 9 - 4) + pose / 20,
-    )
-    return as_jpeg(picture)
+    return another(drawn, variant)
 
 
 def selfie(person: User, *, drawn: int = SELF, variant: int = 1) -> str:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import transaction
@@ -24,6 +25,11 @@ from bookings.services import confirm_booking, hold_seats
 from common.models import OutboxMessage
 from events.models import Event, TicketCategory
 from events.services import NewCategory, complete_event, create_event, update_event
+from faceverify import services as faces
+from faceverify.drawings import DEMO_FACES, photo
+from faceverify.models import BiometricConsent
+from faceverify.policy import current_policy
+from faceverify.refusals import EngineTrouble
 
 PASSWORD = "demo-Fairseat-1"  # noqa: S105 - printed on purpose
 ACCOUNTS = [
@@ -193,6 +199,25 @@ EVENTS = [
         },
     ),
     Demo(
+        "face_open",
+        "Noor Amari: By Candlelight",
+        "Kaisaniemi Greenhouse, Helsinki",
+        "Europe/Helsinki",
+        31,
+        time(19),
+        2,
+        "A voice, a cello and four hundred candles under glass. Noor sings among the palms, once in the early evening and "
+        "not again.\n\nTickets are personal: you show your face once before you take yours, or a person checks your ID. Up to "
+        "three a booking, and everybody who comes with you is invited by mail and checked, too.",
+        [NewCategory("Among the palms", 3400, capacity=220)],
+        details={
+            "requires_face_verification": True,
+            "max_tickets_per_booking": 3,
+            "face_necessity": "The greenhouse holds few people and tickets were resold for a multiple of their price. With "
+            "a face check a ticket stays with the person who comes. If you would rather not, ask a person to check your ID.",
+        },
+    ),
+    Demo(
         "past",
         "Autumn Letters: A Reading",
         "Bookshop Zur Linde, Vienna",
@@ -208,7 +233,7 @@ EVENTS = [
 
 
 class Command(BaseCommand):
-    help = "Make the demo accounts and eight demo events in different states; running it again changes nothing."
+    help = "Make the demo accounts and nine demo events in different states; running it again changes nothing."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", help="Print what there is as JSON.")
@@ -233,23 +258,37 @@ class Command(BaseCommand):
                 if is_new:
                     made.append(event.name)
             crowd = list(invented_people(options["users"], "user")) if options["users"] else []
+        enrolled = [person.email for person in accounts if has_demo_face(person)]
         if options["json"]:
-            self.stdout.write(json.dumps(report(accounts, events, crowd, made, now), indent=2))
+            self.stdout.write(json.dumps(report(accounts, events, crowd, made, now, enrolled), indent=2))
             return
         self.stdout.write(f"Demo events made: {', '.join(made)}." if made else "The demo events are there already.")
         for email, name, _, role in ACCOUNTS:
             self.stdout.write(f"  {role:<10} {email:<22} {PASSWORD}   ({name})")
+        if not enrolled:
+            self.stdout.write("  No faces are enrolled: the engine that checks them is not installed, or is not ours.")
         for person in crowd:
             self.stdout.write(f"  {person.email} {issue_access_token(user=person, now=now)}")
 
 
 def report(
-    accounts: list[User], events: dict[str, Event], crowd: list[User], made: list[str], now: datetime
+    accounts: list[User],
+    events: dict[str, Event],
+    crowd: list[User],
+    made: list[str],
+    now: datetime,
+    enrolled: list[str],
 ) -> dict[str, Any]:
     """Return what `--json` prints."""
     return {
         "accounts": [
-            {"id": str(person.pk), "email": person.email, "password": PASSWORD, "role": role}
+            {
+                "id": str(person.pk),
+                "email": person.email,
+                "password": PASSWORD,
+                "role": role,
+                "face": person.email in enrolled,
+            }
             for person, (_, _, _, role) in zip(accounts, ACCOUNTS, strict=True)
         ],
         "events": [
@@ -266,6 +305,28 @@ def report(
 def demo_account(email: str, name: str, rights: dict[str, bool], role: str) -> User:
     """Return the account with this address, made if it is not there; one that somebody changed stays as it is."""
     return User.objects.filter(email=email).first() or User.objects.create_user(email, PASSWORD, name=name, **rights)
+
+
+def has_demo_face(person: User) -> bool:
+    """
+    Whether somebody of the demo has their drawn face enrolled, by the engine that checks it; it is enrolled if it can be.
+
+    Who took their consent back stays without, and so do all where the engine is not installed or is not ours.
+    """
+    drawn = DEMO_FACES.get(person.email)
+    if drawn is None or settings.FACE_ENGINE != "local":
+        return False
+    if faces.current_reference(user_id=person.pk) is not None:
+        return True
+    if faces.consent_of(user_id=person.pk) is None:
+        if BiometricConsent.objects.filter(user=person).exists():
+            return False
+        faces.give_consent(user_id=person.pk, policy_version=current_policy().version, method="api")
+    try:
+        faces.enrol(user_id=person.pk, photos=[photo(drawn)])
+    except EngineTrouble:
+        return False
+    return True
 
 
 def demo_event(demo: Demo, organiser: User, now: datetime) -> tuple[Event, bool]:

@@ -99,6 +99,7 @@ def is_id(text: str) -> bool:
 class SkipInline(ReadOnlyInline):
     model = WaitlistSkip
     verbose_name_plural = "passed over"
+    hide_title = True
     fields = ["reason", "category", "wanted", "free", "times", "first_at", "at"]
     readonly_fields = fields
 
@@ -147,7 +148,7 @@ class WaitlistEntryAdmin(ReadOnlyAdmin):
     def coloured_status(self, entry: WaitlistEntry) -> str:
         return entry.status
 
-    @display(description="Categories")
+    @display(description="Waits for")
     def kinds(self, entry: WaitlistEntry) -> str:
         return queries.wish_in_words(entry, entry.event.categories.all())
 

@@ -232,7 +232,7 @@ def lines_of(request: HttpRequest) -> list[tuple[Stub, Line]]:
 
 
 def line_for(request: HttpRequest, event: Event) -> Line | None:
-    """Return the place of the person behind a request in one event's line, for the event's own page; None when they have none."""
+    """Return the place that the person behind a request has in one event's line, for the event's own page, if any."""
     user = getattr(request, "user", None)
     if user is None or not user.is_authenticated:
         return None

@@ -35,6 +35,12 @@ class WaitingRoom(models.Model):
         null=True, blank=True, help_text="At most so many are let in per minute. Empty: as many as there is room for."
     )
     message = models.CharField(max_length=300, blank=True, default="", help_text="Shown to everyone in line.")
+    revision = models.PositiveIntegerField(
+        default=0,
+        db_default=0,
+        editable=False,
+        help_text="Grows with every change of its state: Redis takes no older word.",
+    )
     epoch = models.PositiveIntegerField(default=1, editable=False, help_text="Counts how often Redis was filled anew.")
     journal_number = models.BigIntegerField(default=0, editable=False, help_text="The last entry written down here.")
     journal_id = models.CharField(max_length=40, blank=True, default="", editable=False)

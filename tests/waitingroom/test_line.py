@@ -10,6 +10,7 @@ from django.utils import timezone
 from bookings.waitingroom import services, store
 from bookings.waitingroom.models import Place, WaitingRoom
 from bookings.waitingroom.refusals import LineClosed, LineEnded, LineSoldOut, NoLine, NotInLine
+from bookings.waitingroom.services import rooms
 from bookings.waitingroom.signals import line_opened, line_sold_out
 from events.models import Event, SeatInventory
 from tests.factories import EventFactory, TicketCategoryFactory, UserFactory
@@ -570,7 +571,7 @@ def test_line_ends_with_what_it_was_for(change):
     services.tick(event.pk)
 
     assert standing(event, persons[1]).status == "closed"
-    with pytest.raises(LineEnded):
+    with pytest.raises(NoLine if "queue_enabled" in change else LineEnded):
         join(event, UserFactory())
     assert busy(event) == 1  # whose turn it was goes on
 
@@ -606,3 +607,68 @@ def test_closed_account_is_taken_out_of_the_line():
     assert services.leave_for_closed_accounts() == 1
 
     assert positions(event, [persons[2]]) == [1]
+
+
+def test_older_word_of_the_room_does_not_undo_a_newer_one():
+    event = line(max_active_users=1).event
+    join(event, *people(2))
+    before = WaitingRoom.objects.select_related("event").get(pk=event.pk)
+    services.pause(event.pk, reason="Slow payments")
+    rooms.tell_now(event.pk)
+
+    rooms.configure(before)  # a tick that had read the room a moment earlier
+
+    assert store.snapshot(event.pk).state == "paused"
+
+
+def test_lobby_that_was_closed_does_not_open_again():
+    event = line(lobby=True, max_active_users=1).event
+    join(event, *people(3))
+    before = WaitingRoom.objects.select_related("event").get(pk=event.pk)
+    services.open_line(event.pk)
+    store.client().hset(store.key(event.pk, "cfg"), "revision", 0)
+
+    rooms.configure(before)
+
+    assert store.snapshot(event.pk).state == "open"
+
+
+def test_more_seats_after_selling_out_open_the_line_again():
+    category = line(capacity=1, max_active_users=1)
+    event, (first, second) = category.event, people(2)
+    join(event, first, second)
+    SeatInventory.objects.filter(category=category).update(sold=1)
+    services.tick_all()
+    assert standing(event, second).status == "sold_out"
+
+    SeatInventory.objects.filter(category=category).update(capacity=3)
+    services.tick_all()
+
+    assert WaitingRoom.objects.get(pk=event.pk).state == "open"
+    assert standing(event, second).status == "outside"
+    assert place(event, second).state == "sold_out"
+    assert join(event, UserFactory())[0].status == "waiting"
+    services.leave(user_id=first.pk, event_id=event.pk)
+    assert busy(event) == 1
+
+
+def test_line_that_staff_closed_can_be_opened_again():
+    event = line(max_active_users=1).event
+    persons = people(2)
+    join(event, *persons)
+    services.close(event.pk)
+    rooms.tell_now(event.pk)
+    assert standing(event, persons[1]).status == "closed"
+
+    services.open_line(event.pk)
+
+    assert join(event, UserFactory())[0].status == "waiting"
+
+
+def test_event_whose_line_was_switched_off_has_none():
+    event = line(max_active_users=1).event
+    Event.objects.filter(pk=event.pk).update(queue_enabled=False)
+    services.tick(event.pk)
+
+    with pytest.raises(NoLine):
+        join(event, UserFactory())

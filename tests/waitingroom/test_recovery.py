@@ -452,6 +452,8 @@ def test_command_shows_and_steers_a_line(capsys):
     queue("message", event.pk, "--text", "Hello")
     queue("tick", event.pk)
     queue("close", event.pk)
+    assert "ended" in queue("status", event.pk)
+    queue("open", event.pk)
     with pytest.raises(CommandError):
         queue("open", event.pk)
     with pytest.raises(CommandError):
@@ -465,3 +467,18 @@ def test_journal_names_every_script_change():
 def entry(kind):
     extra = b"1" * 16 if kind == "b" else b"5"
     return store.Entry(b"1-0", 1, kind, UserFactory.build().pk, 1, 1, extra)
+
+
+def test_filling_that_was_killed_half_way_is_done_again():
+    event = line(max_active_users=1).event
+    persons = people(5)
+    join(event, *persons)
+    services.drain_journal(event.pk)
+    services.rebuild(event.pk)
+    store.client().hset(store.key(event.pk, "cfg"), "state", "rebuilding")
+    store.client().delete(store.key(event.pk, "q"), store.key(event.pk, "act"))  # it got no further than this
+
+    assert statuses(event, persons[:1]) == ["restoring"]
+    services.tick(event.pk)
+
+    assert positions(event, persons) == [None, 1, 2, 3, 4]

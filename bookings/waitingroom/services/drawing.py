@@ -10,7 +10,7 @@ from uuid import UUID
 
 import structlog
 from django.db import connection, transaction
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
 from bookings.waitingroom import chain, fairness, lists, seeds, store
@@ -37,7 +37,7 @@ def draw_list(event_id: UUID) -> bool:
         if not mine:
             return False
         due = WaitingRoom.objects.filter(pk=event_id, state__in=[State.CLOSED, State.LOBBY], opens_at__lte=Now())
-        due.update(state=State.DRAWING, closed_at=Now())
+        due.update(state=State.DRAWING, closed_at=Now(), revision=F("revision") + 1)
         room = WaitingRoom.objects.filter(pk=event_id, state=State.DRAWING).first()
         if room is None:
             return False
@@ -50,7 +50,7 @@ def draw_list(event_id: UUID) -> bool:
         store.call("open", event_id, LENIENT_MS)
         with transaction.atomic():
             opened = WaitingRoom.objects.filter(pk=event_id, state=State.DRAWING).update(
-                state=State.OPEN, opened_at=Now(), message=""
+                state=State.OPEN, opened_at=Now(), message="", revision=F("revision") + 1
             )
             if opened:
                 chain.append(event_id=event_id, kind="open")

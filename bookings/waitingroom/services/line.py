@@ -20,9 +20,11 @@ from bookings.waitingroom.refusals import (
     LineEnded,
     LineRestoring,
     LineSoldOut,
+    NoLine,
     NotInLine,
 )
 from bookings.waitingroom.services.recovery import recover
+from events.models import Event
 
 log = structlog.get_logger(__name__)
 
@@ -69,12 +71,14 @@ def join(*, user_id: UUID, event_id: UUID, token: str = "") -> Standing:
     if answer.code == "B":
         raise LineRestoring(retry_after=2)
     if answer.code == "C":
-        raise closed(answer)
+        raise closed(answer, event_id)
     return standing(answer, event_id=event_id, user_id=user_id)
 
 
-def closed(answer: store.Answer) -> Exception:
+def closed(answer: store.Answer, event_id: UUID) -> Exception:
     """Return why nobody may join."""
+    if not Event.objects.filter(pk=event_id, queue_enabled=True).exists():
+        return NoLine()
     if answer.state == "sold_out":
         return LineSoldOut()
     if answer.state == "ended":

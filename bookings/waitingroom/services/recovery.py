@@ -12,7 +12,6 @@ from uuid import UUID
 import structlog
 from django.db.models import F
 from django.db.models.functions import Now
-from redis.exceptions import RedisError
 
 from bookings.models import Booking
 from bookings.waitingroom import chain, store
@@ -21,11 +20,12 @@ from bookings.waitingroom.models import Place, WaitingRoom
 from bookings.waitingroom.refusals import LineRestoring
 from bookings.waitingroom.services.drawing import drawn_order
 from bookings.waitingroom.services.journal import drain_journal
-from bookings.waitingroom.services.rooms import configuration, ensure_room, seats
+from bookings.waitingroom.services.rooms import OVER, configuration, ensure_room, seats
 
 log = structlog.get_logger(__name__)
 
 State = Place.State
+KEEP_SECONDS = 86_400  # of a line that is over
 GAP = 1_000_000  # numbers that may have been given out and were lost are not given out again
 LENIENT_MS = 120_000
 ROWS = 10_000
@@ -47,10 +47,10 @@ def recover(event_id: UUID) -> None:
 
 
 def knows_line(event_id: UUID) -> bool:
-    """Whether Redis has the line as PostgreSQL last filled it."""
-    epoch = store.client().hget(store.key(event_id, "cfg"), "epoch")
+    """Whether Redis has the line as PostgreSQL last filled it, to the end."""
+    epoch, state = store.client().hmget(store.key(event_id, "cfg"), "epoch", "state")
     known = WaitingRoom.objects.filter(pk=event_id).values_list("epoch", flat=True).first()
-    return epoch is not None and int(epoch) == known
+    return epoch is not None and int(epoch) == known and state != b"rebuilding"
 
 
 def rebuild(event_id: UUID) -> int:
@@ -83,8 +83,17 @@ def rebuild(event_id: UUID) -> int:
         state = str(room.state)
         client.hset(
             head,
-            mapping={"state": state, "hbfrom": lenient, "beat": now, "tick": 0, "seats": seats(event_id)[0]},
+            mapping={
+                "state": state,
+                "revision": room.revision,
+                "hbfrom": lenient,
+                "beat": now,
+                "tick": 0,
+                "seats": seats(event_id)[0],
+            },
         )
+        if room.state in OVER:
+            store.expire(event_id, KEEP_SECONDS)
     log.warning("line.rebuilt", line=str(event_id), epoch=room.epoch, people=count)
     return count
 
@@ -220,11 +229,3 @@ def holds_without_slots(event_id: UUID, known: dict[UUID, UUID]) -> Iterator[Boo
         )
     )
     yield from (hold for hold in holds if hold.user_id in people)
-
-
-def is_stale(event_id: UUID) -> bool:
-    """Whether Redis needs to be filled; False also when it does not answer."""
-    try:
-        return not knows_line(event_id)
-    except RedisError:
-        return False

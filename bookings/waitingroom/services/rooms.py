@@ -10,6 +10,7 @@ from uuid import UUID
 import structlog
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
+from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
 from redis.exceptions import RedisError
@@ -17,7 +18,7 @@ from redis.exceptions import RedisError
 from accounts.services import record_staff_action
 from bookings.services.staff import ReasonRequired
 from bookings.waitingroom import chain, seeds, store
-from bookings.waitingroom.models import WaitingRoom
+from bookings.waitingroom.models import Place, WaitingRoom
 from bookings.waitingroom.refusals import NoLine
 from common.errors import Conflict, IllegalTransition, Invalid
 from events.models import Event
@@ -26,6 +27,8 @@ log = structlog.get_logger(__name__)
 
 State = WaitingRoom.State
 BEFORE = (State.CLOSED, State.LOBBY)
+OVER = (State.SOLD_OUT, State.ENDED)
+ROWS = 20_000
 RUNNING = (State.CLOSED, State.LOBBY, State.DRAWING, State.OPEN, State.PAUSED)
 SEATS = """
     SELECT coalesce(sum(CASE WHEN category.closed OR inventory.waiting > 0 THEN 0
@@ -103,10 +106,12 @@ def configure(room: WaitingRoom, *, left: int | None = None) -> None:
     """
     Tell Redis what PostgreSQL says of a room.
 
-    :raises store.Stale: if Redis lost it or has another epoch
+    :raises store.Stale: if Redis lost it, has another epoch, or was not filled to the end
     """
     wanted = configuration(room, left=seats(room.pk)[0] if left is None else left)
-    store.call("configure", room.pk, room.epoch, *(part for pair in wanted.items() for part in pair))
+    given = (part for pair in wanted.items() for part in pair)
+    if store.call("configure", room.pk, room.epoch, room.revision, *given)[1] == b"rebuilding":
+        raise store.Stale
 
 
 def tell(event_id: UUID) -> None:
@@ -132,6 +137,7 @@ IN_THE_CHAIN: dict[str, Callable[[WaitingRoom], dict[str, Any]]] = {
     "resume_line": lambda room: {"kind": "resume"},
     "set_line_rate": lambda room: {"kind": "rate", "perMinute": room.rate_per_minute},
     "set_line_message": lambda room: {"kind": "message", "text": room.message},
+    "reopen_line": lambda room: {"kind": "reopened"},
     "close_line": lambda room: {"kind": "ended"},
 }
 
@@ -151,7 +157,7 @@ def change(
         if sources and room.state not in sources:
             raise IllegalTransition(f"That is not possible while the line is {State(room.state).label.lower()}.")
         before = {name: plain(getattr(room, name)) for name in changes}
-        WaitingRoom.objects.filter(pk=event_id).update(**changes)
+        WaitingRoom.objects.filter(pk=event_id).update(revision=F("revision") + 1, **changes)
         room = WaitingRoom.objects.select_related("event").get(pk=event_id)
         if actor_id is not None:
             after = {name: plain(getattr(room, name)) for name in changes}
@@ -196,10 +202,17 @@ def open_line(event_id: UUID, *, actor_id: UUID | None = None, reason: str = "")
     """
     Open the line now: the lobby, if there is one, is drawn, and people are let in. The sale opens with it.
 
+    A line that had ended opens again, empty: who stood in it was told that it is over.
+
     :raises IllegalTransition: if it is open already
     """
     from bookings.waitingroom.services.drawing import draw_list
+    from bookings.waitingroom.services.recovery import rebuild
 
+    if WaitingRoom.objects.filter(pk=event_id, state__in=OVER).exists():
+        room = reopen(event_id, actor_id=actor_id, reason=reason)
+        rebuild(event_id)
+        return room
     with transaction.atomic():
         room = change(
             event_id,
@@ -213,6 +226,43 @@ def open_line(event_id: UUID, *, actor_id: UUID | None = None, reason: str = "")
     configure(WaitingRoom.objects.select_related("event").get(pk=event_id))
     draw_list(event_id)
     return room
+
+
+def reopen(event_id: UUID, *, actor_id: UUID | None = None, reason: str = "") -> WaitingRoom:
+    """
+    Have a line that ended go on for those who join from now on; Redis must be filled anew after it.
+
+    :raises IllegalTransition: if it has not ended
+    """
+    with transaction.atomic():
+        close_places(event_id)
+        return change(
+            event_id,
+            action="reopen_line",
+            actor_id=actor_id,
+            reason=reason,
+            sources=OVER,
+            state=State.OPEN,
+            ended_at=None,
+            message="",
+        )
+
+
+def close_places(event_id: UUID) -> int:
+    """Close the places of those who still waited when the line ended, and return how many there were."""
+    sold_out = WaitingRoom.objects.filter(pk=event_id, state=State.SOLD_OUT).exists()
+    changes = {
+        "state": Place.State.SOLD_OUT if sold_out else Place.State.LAPSED,
+        "outcome": "sold_out" if sold_out else "line_ended",
+        "ended_at": Now(),
+    }
+    waiting = Place.objects.filter(
+        event_id=event_id, state__in=[Place.State.WAITING, Place.State.PARKED, Place.State.CALLED]
+    )
+    done = 0
+    while batch := list(waiting.values_list("pk", flat=True)[:ROWS]):
+        done += Place.objects.filter(pk__in=batch).update(**changes)
+    return done
 
 
 def pause(event_id: UUID, *, reason: str, actor_id: UUID | None = None) -> WaitingRoom:

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import structlog
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Q
 from django.db.models.functions import Now
 from redis.exceptions import RedisError
 
@@ -16,7 +16,15 @@ from bookings.waitingroom.services.drawing import draw_list, write_keys
 from bookings.waitingroom.services.journal import drain_journal
 from bookings.waitingroom.services.line import leave
 from bookings.waitingroom.services.recovery import reconcile, recover
-from bookings.waitingroom.services.rooms import BEFORE, RUNNING, configure, ensure_room, seats
+from bookings.waitingroom.services.rooms import (
+    BEFORE,
+    RUNNING,
+    close_places,
+    configure,
+    ensure_room,
+    open_line,
+    seats,
+)
 from bookings.waitingroom.signals import line_sold_out
 from common.errors import Unavailable
 from events.models import Event
@@ -30,6 +38,8 @@ def tick_all() -> int:
     """Tick every line there is, make those that are missing, and return how many people were let in."""
     for event_id in without_room():
         ensure_room(event_id)
+    for event_id in with_seats_again():
+        open_line(event_id)
     return sum(tick(event_id) for event_id in running())
 
 
@@ -44,6 +54,17 @@ def without_room() -> list[UUID]:
         status=Event.Status.PUBLISHED, queue_enabled=True, ends_at__gt=Now(), waiting_room__isnull=True
     )
     return list(wanted.values_list("pk", flat=True))
+
+
+def with_seats_again() -> list[UUID]:
+    """Return the events whose line ended sold out and that have seats for the public again: more were put on sale."""
+    sold_out = WaitingRoom.objects.filter(
+        state=State.SOLD_OUT,
+        event__status=Event.Status.PUBLISHED,
+        event__queue_enabled=True,
+        event__starts_at__gt=Now(),
+    )
+    return [event_id for event_id in sold_out.values_list("pk", flat=True) if seats(event_id)[0] > 0]
 
 
 def tick(event_id: UUID) -> int:
@@ -104,7 +125,7 @@ def follow_event(event_id: UUID) -> None:
         )
     with transaction.atomic():
         due = WaitingRoom.objects.filter(pk=event_id, state=State.CLOSED, lobby_opens_at__lte=Now())
-        if due.update(state=State.LOBBY):
+        if due.update(state=State.LOBBY, revision=F("revision") + 1):
             chain.append(event_id=event_id, kind="opened")
 
 
@@ -116,7 +137,9 @@ def sells_nothing_more(room: WaitingRoom, left: int, held: int) -> bool:
 def end(room: WaitingRoom, state: str) -> None:
     """End a line and announce it; whose turn it is goes on buying."""
     with transaction.atomic():
-        ended = WaitingRoom.objects.filter(pk=room.pk, state__in=RUNNING).update(state=state, ended_at=Now())
+        ended = WaitingRoom.objects.filter(pk=room.pk, state__in=RUNNING).update(
+            state=state, ended_at=Now(), revision=F("revision") + 1
+        )
         if ended:
             chain.append(event_id=room.pk, kind="soldOut" if state == State.SOLD_OUT else "ended")
         if ended and state == State.SOLD_OUT:
@@ -127,7 +150,7 @@ def end(room: WaitingRoom, state: str) -> None:
 
 
 KEEP_SECONDS = 86_400
-ROWS = 20_000
+PEOPLE = 1_000
 
 
 def over() -> list[UUID]:
@@ -142,7 +165,6 @@ def finish(event_id: UUID) -> int:
 
     What Redis has of it goes by itself after a day.
     """
-    room = WaitingRoom.objects.get(pk=event_id)
     try:
         store.promote(event_id)
         drain_journal(event_id)
@@ -150,26 +172,14 @@ def finish(event_id: UUID) -> int:
     except (store.Stale, RedisError) as error:
         log.info("line.not_finished", line=str(event_id), error=type(error).__name__)
     write_keys(event_id)
-    sold_out = room.state == State.SOLD_OUT
-    changes = {
-        "state": Place.State.SOLD_OUT if sold_out else Place.State.LAPSED,
-        "outcome": "sold_out" if sold_out else "line_ended",
-        "ended_at": Now(),
-    }
-    waiting = Place.objects.filter(
-        event_id=event_id, state__in=[Place.State.WAITING, Place.State.PARKED, Place.State.CALLED]
-    )
-    done = 0
-    while batch := list(waiting.values_list("pk", flat=True)[:ROWS]):
-        done += Place.objects.filter(pk__in=batch).update(**changes)
-    return done
+    return close_places(event_id)
 
 
 def leave_for_closed_accounts() -> int:
     """Take people whose account was closed out of every line, and return how many there were."""
     gone = Place.objects.filter(state__in=Place.LIVE, user__is_active=False, event__waiting_room__state__in=RUNNING)
     done = 0
-    for user_id, event_id in gone.values_list("user_id", "event_id")[:ROWS]:
+    for user_id, event_id in gone.values_list("user_id", "event_id")[:PEOPLE]:
         try:
             leave(user_id=user_id, event_id=event_id, with_hold=True)
             done += 1

@@ -35,6 +35,7 @@ NEARLY = register(
         " then {slot} to choose tickets. If you miss it your place is kept once.",
         sms=True,
         group=GROUP,
+        template="notice",
     )
 )
 YOUR_TURN = register(
@@ -44,6 +45,7 @@ YOUR_TURN = register(
         body="Come and choose your tickets now. You have {claim} to come, and then {slot} to choose.",
         sms=True,
         group=GROUP,
+        template="notice",
     )
 )
 SOLD_OUT = register(
@@ -53,8 +55,11 @@ SOLD_OUT = register(
         body="Tickets sold out before your turn. Some may come back, and the waitlist keeps the order of the line: say once"
         " that you want to be on it, and you stand where you stood.",
         group=GROUP,
+        template="notice",
     )
 )
+
+ACTIONS = {NEARLY.name: "See your place", YOUR_TURN.name: "Choose tickets", SOLD_OUT.name: "Keep my place"}
 
 
 def page_of(event_id: UUID) -> str:
@@ -71,7 +76,7 @@ def tell_nearly(*, room: WaitingRoom) -> int:
     """
     raw = store.call("away", room.event_id, settings.QUEUE_NEARLY_SECONDS, FEWEST)
     told = Notification.objects.filter(user_id=OuterRef("user_id"), kind=NEARLY.name, cause=str(room.event_id))
-    passed_over = Place.objects.filter(Exists(told, negated=True), event_id=room.event_id, state=Place.State.PARKED)
+    passed_over = Place.objects.filter(~Exists(told), event_id=room.event_id, state=Place.State.PARKED)
     people = {UUID(bytes=user) for user in raw[2]} | set(passed_over.values_list("user_id", flat=True)[:CHUNK])
     return tell(NEARLY, room.event, people)
 
@@ -108,6 +113,7 @@ def tell(kind: Kind, event: Event, people: Collection[UUID]) -> int:
         event=event.name,
         claim=in_words(settings.QUEUE_CLAIM_SECONDS),
         slot=in_words(settings.QUEUE_SLOT_SECONDS),
+        action=ACTIONS[kind.name],
     )
 
 

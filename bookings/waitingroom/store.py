@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 import redis
@@ -25,6 +25,7 @@ PARTS = ("cfg", "q", "call", "act", "park", "key", "used", "missed", "ev", "draw
 PRESENCE_MS = 60_000
 CHUNK = 5_000
 LATE = 2**52
+Item = TypeVar("Item")
 
 
 class Script(NamedTuple):
@@ -46,8 +47,12 @@ def script(name: str) -> Script:
 
 
 @cache
-def client() -> redis.Redis:
-    """Return the process's connections to the line's Redis; a hung server hangs no request for long."""
+def client() -> Any:
+    """
+    Return the process's connections to the line's Redis (a `redis.Redis`, whose types can not tell bytes from text).
+
+    A hung server hangs no request for long.
+    """
     return redis.Redis.from_url(
         settings.QUEUE_REDIS_URL,
         socket_timeout=settings.REDIS_TIMEOUT,
@@ -226,7 +231,9 @@ def promote(event_id: UUID, *, epoch: int | None = None, limit: int = 500, beat:
     :raises Stale: if Redis lost the line, or has it of another epoch than `epoch`
     """
     raw = call("promote", event_id, "" if epoch is None else epoch, limit, int(beat))
-    return Ticked(*map(int, raw[1:5]), raw[5].decode(), *map(int, raw[6:12]))
+    called, parked, lapsed, missed = map(int, raw[1:5])
+    waiting, in_call, active, away, now, number = map(int, raw[6:12])
+    return Ticked(called, parked, lapsed, missed, raw[5].decode(), waiting, in_call, active, away, now, number)
 
 
 class Entry(NamedTuple):
@@ -274,9 +281,9 @@ def fill(event_id: UUID, part: str, members: Iterable[tuple[bytes, int]]) -> int
     return count
 
 
-def chunks(members: Iterable[tuple[bytes, int]], size: int = CHUNK) -> Iterator[list[tuple[bytes, int]]]:
+def chunks(members: Iterable[Item], size: int = CHUNK) -> Iterator[list[Item]]:
     """Yield lists of at most `size`."""
-    chunk: list[tuple[bytes, int]] = []
+    chunk: list[Item] = []
     for member in members:
         chunk.append(member)
         if len(chunk) == size:

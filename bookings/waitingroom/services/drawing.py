@@ -68,7 +68,7 @@ def listed(event_id: UUID) -> QuerySet[Place]:
 def close_the_list(room: WaitingRoom) -> None:
     """Take the list and commit its root, and with it the order of everybody on it; the seed is shown from this commit on."""
     entries = fairness.closed_list(listed(room.pk).values_list("entry", flat=True).iterator(chunk_size=ROWS))
-    seed = seeds.unseal(room.seed_encrypted)
+    seed = seeds.unseal(bytes(room.seed_encrypted))
     room.merkle_root, room.list_size, room.seed = fairness.merkle_root(entries), len(entries), seed.hex()
     room.save(update_fields=["merkle_root", "list_size", "seed"])
     ordered = [entry for _, entry in fairness.order(seed, room.merkle_root, entries, bytes.fromhex(room.beacon))]

@@ -135,7 +135,7 @@ def write_down(event_id: UUID, entries: Sequence[store.Entry]) -> bool:
     with connection.cursor() as cursor:
         cursor.execute(TEMPORARY)
         copy(cursor, event_id, rows)
-        known = {"event": event_id, "drawn": room.is_drawn}
+        known: dict[str, Any] = {"event": event_id, "drawn": room.is_drawn}
         cursor.execute(UPDATE, known)
         cursor.execute(INSERT, known)
     chain.append_moves(event_id=event_id, moves=moves, rewound=rewound)

@@ -1,4 +1,4 @@
-"""Rivals at the same moment: two answers to one offer, an answer and its deadline, parallel processors, a join and a release."""
+"""Rivals at the same moment: two answers to one offer, an answer and its deadline, parallel processors, join and release."""
 
 from collections import Counter
 from functools import partial

@@ -17,7 +17,16 @@ from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget, UnfoldBooleanSwitchWidget
 
 from accounts import services
-from accounts.models import PasswordReset, SetupToken, SignupChallenge, StaffAction, TokenFamily, User
+from accounts.models import (
+    Notification,
+    NotificationChoice,
+    PasswordReset,
+    SetupToken,
+    SignupChallenge,
+    StaffAction,
+    TokenFamily,
+    User,
+)
 from common.admin import ReadOnlyAdmin, redirect_from_dialog
 from common.errors import FairseatError
 
@@ -241,3 +250,23 @@ class StaffActionAdmin(ReadOnlyAdmin):
     search_fields = ["actor__email", "object_id", "reason", "request_id"]
     date_hierarchy = "at"
     fields = ["at", "actor", "action", "object_type", "object_id", "before", "after", "reason", "request_id"]
+
+
+@admin.register(Notification)
+class NotificationAdmin(ReadOnlyAdmin):
+    list_display = ["created_at", "user", "kind", "read_at", "texted_at"]
+    list_select_related = ["user"]
+    list_filter = ["kind", "created_at"]
+    search_fields = ["user__email", "cause"]
+    ordering = ["-created_at", "id"]
+    fields = ["created_at", "user", "kind", "cause", "url", "context", "read_at", "texted_at"]
+
+
+@admin.register(NotificationChoice)
+class NotificationChoiceAdmin(ReadOnlyAdmin):
+    list_display = ["user", "group", "channel", "wanted", "changed_at"]
+    list_select_related = ["user"]
+    list_filter = ["group", "channel", "wanted"]
+    search_fields = ["user__email"]
+    ordering = ["-changed_at", "id"]
+    fields = list_display

@@ -8,9 +8,11 @@ audit. Rights beyond that are granted one by one, and administrators have all.
 from typing import Any
 
 from django.contrib.auth.backends import ModelBackend
+from django.db.models import OuterRef
 from django.http import HttpRequest
 
 from accounts.models import User
+from accounts.notifications.queries import unread_of
 from accounts.services import log_in
 from accounts.services.sessions import WrongLogin
 
@@ -27,6 +29,11 @@ class AccountBackend(ModelBackend):
             return log_in(email=email, password=password, address=address)
         except WrongLogin:
             return None
+
+    def get_user(self, user_id: Any) -> User | None:
+        """Load the person of a page session, with what the header's bell shows: no page needs a statement more for it."""
+        user = User.objects.annotate(unread_notices=unread_of(OuterRef("pk"))).filter(pk=user_id).first()
+        return user if user is not None and self.user_can_authenticate(user) else None
 
     def has_perm(self, user_obj: Any, perm: str, obj: Any = None) -> bool:
         usual = perm.partition(".")[2].startswith(("view_", "change_"))

@@ -4,10 +4,19 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from accounts.models import KnownAddress, PasswordReset, RefreshToken, SetupToken, SignupChallenge, TokenFamily
+from accounts.models import (
+    KnownAddress,
+    Notification,
+    PasswordReset,
+    RefreshToken,
+    SetupToken,
+    SignupChallenge,
+    TokenFamily,
+)
 from accounts.services import passwords, signup
 from common import jobs, outbox
 
@@ -44,3 +53,10 @@ def forget_tokens() -> int:
     count = RefreshToken.objects.filter(expires_at__lt=Now()).delete()[0]
     count += TokenFamily.objects.filter(tokens__isnull=True, created_at__lt=Now() - HOURS).delete()[0]
     return count + KnownAddress.objects.filter(used_at__lt=Now() - QUARTER).delete()[0]
+
+
+@jobs.periodic("accounts.forget_notifications", every="PURGE_SECONDS")
+def forget_notifications() -> int:
+    """Delete what was read more than NOTIFICATION_DAYS ago; what nobody has read yet stays."""
+    old = Now() - timedelta(days=settings.NOTIFICATION_DAYS)
+    return Notification.objects.filter(read_at__lt=old).delete()[0]

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from accounts import pages
+from accounts.notifications import pages as notifications
 
 urlpatterns = [
     path("signup", pages.sign_up, name="signup"),
@@ -14,5 +15,10 @@ urlpatterns = [
     path("reset/<str:token>", pages.reset, name="reset"),
     path("profile", pages.profile, name="profile"),
     path("profile/password", pages.change_password, name="change-password"),
+    path("profile/notifications", notifications.preferences, name="notification-preferences"),
+    path("notifications", notifications.notification_list, name="notifications"),
+    path("notifications/read-all", notifications.read_all, name="notifications-read-all"),
+    path("notifications/<uuid:notification_id>", notifications.open_notification, name="notification"),
+    path("unsubscribe/<str:token>", notifications.leave_group, name="unsubscribe"),
     path("profile/delete", pages.erase, name="erase"),
 ]

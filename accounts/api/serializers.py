@@ -197,3 +197,49 @@ def render_user(user: User) -> dict[str, Any]:
 def render_session(user: User, tokens: Tokens) -> dict[str, Any]:
     """Return what a client gets that has just logged in."""
     return {"user": render_user(user), "access": tokens.access, "refresh": tokens.refresh}
+
+
+class NotificationOut(serializers.Serializer):
+    """Something one was told; `url` is a path of the site."""
+
+    id = serializers.UUIDField()
+    kind = serializers.CharField()
+    group = serializers.CharField()
+    title = serializers.CharField()
+    body = serializers.CharField()
+    url = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    read_at = serializers.DateTimeField(allow_null=True)
+
+
+class ReadAllOut(serializers.Serializer):
+    read = serializers.IntegerField(help_text="How many were unread.")
+
+
+class NotificationChoiceOut(serializers.Serializer):
+    """How one group of notifications reaches somebody."""
+
+    group = serializers.CharField()
+    title = serializers.CharField()
+    about = serializers.CharField()
+    mail = serializers.BooleanField()
+    mail_always = serializers.BooleanField(help_text="Nothing of it can be switched off.")
+    some_always = serializers.BooleanField(help_text="Some of it is mailed whatever is chosen.")
+    sms = serializers.BooleanField()
+    sms_possible = serializers.BooleanField()
+
+
+class NotificationChoicesOut(serializers.Serializer):
+    groups = NotificationChoiceOut(many=True)
+
+
+class NotificationChoiceIn(serializers.Serializer):
+    group = serializers.CharField(max_length=20)
+    mail = serializers.BooleanField(required=False)
+    sms = serializers.BooleanField(required=False)
+
+
+class NotificationChoicesIn(Input):
+    """The groups to change, with the channels to change."""
+
+    groups = NotificationChoiceIn(many=True)

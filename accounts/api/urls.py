@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from accounts.api import views
+from accounts.api import notifications, views
 
 urlpatterns = [
     path("auth/signup/email", views.SignupView.as_view()),
@@ -17,6 +17,10 @@ urlpatterns = [
     path("auth/password-reset", views.PasswordResetView.as_view()),
     path("auth/password-reset/confirm", views.PasswordResetConfirmView.as_view()),
     path("admin-public/register", views.RegisterAdministratorView.as_view()),
+    path("notifications", notifications.NotificationsView.as_view()),
+    path("notifications/read-all", notifications.NotificationsReadView.as_view()),
+    path("notifications/preferences", notifications.NotificationChoicesView.as_view()),
+    path("notifications/<str:notification_id>/read", notifications.NotificationReadView.as_view()),
     path("users", views.UsersView.as_view()),
     path("users/<str:user_id>", views.UserView.as_view()),
 ]

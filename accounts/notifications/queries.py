@@ -1,12 +1,37 @@
 """Reads of what people were told and what they chose."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
 from accounts.models import Notification
 from accounts.notifications.kinds import KINDS
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A notification in the words of its kind."""
+
+    id: UUID
+    kind: str
+    group: str
+    title: str
+    body: str
+    url: str
+    created_at: datetime
+    read_at: datetime | None
+
+    @classmethod
+    def of(cls, told: Notification) -> "Shown":
+        """Return one as it is shown; of a kind that no longer exists, its name is all there is to say."""
+        kind = KINDS.get(told.kind)
+        title, body = kind.words(told.context) if kind else (told.kind.replace("_", " ").capitalize(), "")
+        group = kind.group if kind else ""
+        return cls(told.pk, told.kind, group, title, body, told.url, told.created_at, told.read_at)
 
 
 def list_for(
@@ -19,6 +44,12 @@ def list_for(
     if unread is not None:
         mine = mine.filter(read_at__isnull=unread)
     return mine
+
+
+def unread_of(user: OuterRef) -> Coalesce:
+    """Return the expression that counts what is new to the person of an outer query."""
+    unread = Notification.objects.filter(user=user, read_at__isnull=True).order_by().values("user")
+    return Coalesce(Subquery(unread.annotate(count=Count("pk")).values("count")), 0)
 
 
 def count_unread(user_id: UUID) -> int:

@@ -21,6 +21,7 @@ from accounts.models import (
     TokenFamily,
     User,
 )
+from accounts.notifications.sms import normalise_phone
 from accounts.services.audit import record_staff_action
 from accounts.services.passwords import start_password_reset
 from accounts.services.sessions import end_all_sessions
@@ -160,7 +161,8 @@ def erase_user(*, user_id: UUID, actor: User | None = None, cancel: bool = False
     user = load_user(user_id)
     old_address = user.email
     forget_mails(old_address)
-    SentMail.objects.filter(to=user.phone).exclude(to="").delete()  # text messages of the development backend
+    if number := normalise_phone(user.phone):
+        SentMail.objects.filter(to=number).delete()  # text messages of the development backend
     mail.send(to=old_address, template="account_erased", dedupe_key=f"account-erased:{user_id}")
     end_all_sessions(user_id=user_id, because="erased")
     User.objects.filter(pk=user_id).update(

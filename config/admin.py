@@ -47,6 +47,11 @@ def icon(request: HttpRequest) -> str:
     return static("img/icon.svg")
 
 
+def stylesheet(request: HttpRequest) -> str:
+    """Return the address of the few rules of our own beside unfold's."""
+    return static("css/admin.css")
+
+
 class OutboxState(admin.SimpleListFilter):
     title = "state"
     parameter_name = "state"

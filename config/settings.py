@@ -309,7 +309,7 @@ EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env("DEFAULT_FROM_EMAIL", "Fairseat <tickets@fairseat.test>" if DEBUG else None)
 MAIL_DOMAIN = DEFAULT_FROM_EMAIL.rpartition("@")[2].rstrip("> ")
 
-# -- Figures and outgoing webhooks ------------------------------------------------------------------------------------------------
+# -- Figures and outgoing webhooks ------------------------------------------------------------------------------------
 ANALYTICS_SECONDS = env_int("ANALYTICS_SECONDS", 15, low=1, high=3600)  # how far figures may lag behind
 WEBHOOK_SECONDS = env_int("WEBHOOK_SECONDS", 5, low=1, high=3600)
 WEBHOOK_DISABLE_DAYS = env_int("WEBHOOK_DISABLE_DAYS", 5, low=1, high=90)  # an endpoint that fails for so long is switched off
@@ -467,6 +467,8 @@ UNFOLD = {
     "SHOW_VIEW_ON_SITE": False,
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "config.admin.icon"}],
     "ENVIRONMENT": "config.admin.environment",
+    "DASHBOARD_CALLBACK": "analytics.dashboard.staff_dashboard",
+    "STYLES": ["config.admin.stylesheet"],
     "BORDER_RADIUS": "10px",
     "COLORS": {
         "primary": {

@@ -58,7 +58,7 @@ class NothingToReview(Conflict):
     message = "This registration is verified already."
 
 
-class NoTicketsAvailable(Conflict):
+class NoTicketsAvailable(Invalid):
     code = "no_tickets_available"
     message = "No tickets available"
 

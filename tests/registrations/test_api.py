@@ -239,7 +239,7 @@ def test_no_tickets_available(api):
         f"{BASE}/{registration.pk}/admin/override-ticket", {"overrideReason": "Saw the ID"}
     )
 
-    refused(answer, 409, "No tickets available", "no_tickets_available")
+    refused(answer, 400, "No tickets available", "no_tickets_available")
 
 
 def test_registration_that_does_not_exist_or_is_somebody_elses(api):

@@ -96,6 +96,7 @@ def static_page(request: HttpRequest, name: str) -> HttpResponse:
         "most": settings.MAX_TICKETS_PER_BOOKING,
         "contact": settings.DEFAULT_FROM_EMAIL,
         "face_tries": settings.MAX_VERIFICATION_ATTEMPTS,
+        "offer_hours": max(1, settings.OFFER_SECONDS // 3600),
     }
     response = render(request, f"site/{name}.html", context)
     response.headers["Cache-Control"] = "private, no-cache"

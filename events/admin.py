@@ -13,6 +13,7 @@ from django.db import models
 from django.db.models import QuerySet
 from django.forms.models import fields_for_model
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import reverse
 from unfold.decorators import action, display
 from unfold.forms import BaseDialogForm
@@ -203,7 +204,16 @@ class EventAdmin(ActingAdmin):
     ordering = ["-starts_at", "id"]
     inlines = [CategoryInline]
     actions = ["publish_selected", "cancel_selected", "complete_selected"]
-    actions_detail = ["change_details", "change_selling", "add_category", "publish", "complete", "cancel", "delete"]
+    actions_detail = [
+        "change_details",
+        "change_selling",
+        "add_category",
+        "waitlist",
+        "publish",
+        "complete",
+        "cancel",
+        "delete",
+    ]
     fieldsets = [
         (None, {"fields": ["name", "coloured_status", "description", "location", "created_by"]}),
         ("When", {"fields": ["timezone", "starts_at", "ends_at", "sale_starts_at", "sale_ends_at"]}),
@@ -314,6 +324,10 @@ class EventAdmin(ActingAdmin):
             done=f"{wish['name']} is on sale with the event.",
         )
         return self.back(request, object_id)
+
+    @action(description="Waitlist", url_path="waitlist", permissions=["view"], icon="format_list_numbered")
+    def waitlist(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return redirect("admin:waitlist_console", object_id)
 
     @action(
         description="Publish",

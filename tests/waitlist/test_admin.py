@@ -77,6 +77,7 @@ def test_console_shows_the_order_the_wishes_and_the_numbers(client_for, boss, ca
     assert category.event.name in browser.get(f"{LIST}console/").content.decode()
     assert "Ben" not in browser.get(f"{console(category)}?search=ana").content.decode()
     assert "Nobody is on this list" in browser.get(f"{console(category)}?show=expired").content.decode()
+    assert browser.get(f"/admin/events/event/{category.event_id}/waitlist/").headers["Location"] == console(category)
 
 
 def test_console_costs_the_same_for_one_and_for_three(client_for, boss, category, django_assert_max_num_queries):
@@ -215,6 +216,8 @@ def test_organiser_sees_the_list_of_their_own_event_without_names(client_for, ca
 
     html = client_for(organiser).get(address).content.decode()
 
+    assert address in client_for(organiser).get(f"/events/{category.event_id}").content.decode()
+    assert address not in client_for(rival).get(f"/events/{category.event_id}").content.decode()
     assert "people wait" in html
     assert "Ana Secret" not in html
     assert entry.user.email not in html

@@ -2,16 +2,16 @@
 The control of a sale while it runs: the line, the room and the seats as they are now, and what staff may do about them.
 
 Every act is a service; it is kept in the audit with its reason, and in the book of the line that everybody can read.
-Organisers who may enter the admin see and steer the lines of their own events, staff with the permission those of all.
+Organisers have the same on a page of the site, for their own events (`bookings/waitingroom/control.py`).
 """
 
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
@@ -21,15 +21,12 @@ from unfold.decorators import action, display
 from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
-from accounts.models import User, normalise_email
 from bookings.waitingroom import services
-from bookings.waitingroom.console import Console, console
+from bookings.waitingroom.console import panel
 from bookings.waitingroom.models import WaitingRoom
-from bookings.waitingroom.plots import plot
-from bookings.waitingroom.services.rooms import tell
-from common.admin import ReadOnlyAdmin, may_change, redirect_from_dialog
-from common.errors import FairseatError, NotFound
-from events.services import as_staff, update_event
+from bookings.waitingroom.steering import person, set_pace
+from common.admin import ReadOnlyAdmin, redirect_from_dialog
+from common.errors import FairseatError
 
 COLOURS = {
     "closed": "default",
@@ -138,31 +135,8 @@ class WaitingRoomAdmin(ReadOnlyAdmin):
         ("After a loss", {"fields": ["epoch", "journal_number"]}),
     ]
 
-    # -- Who may ------------------------------------------------------------------------------------------------------
     def get_queryset(self, request: HttpRequest) -> QuerySet[WaitingRoom]:
-        rooms = super().get_queryset(request).select_related("event")
-        return rooms if self.sees_all(request) else rooms.filter(event__created_by=request.user.pk)
-
-    def sees_all(self, request: HttpRequest) -> bool:
-        return bool(request.user.has_perm("waitingroom.view_waitingroom") or may_change(self, request))
-
-    def is_organiser(self, request: HttpRequest) -> bool:
-        return bool(request.user.is_staff and getattr(request.user, "is_organiser", False))
-
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return self.sees_all(request) or self.is_organiser(request)
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        own = obj is None or obj.event.created_by_id == request.user.pk
-        return self.sees_all(request) or (self.is_organiser(request) and own)
-
-    def has_act_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Staff with the permission act on every line, organisers on those that `room` finds for them."""
-        return may_change(self, request) or self.is_organiser(request)
-
-    def room(self, request: HttpRequest, object_id: str | UUID) -> WaitingRoom:
-        """Load a line that this member of staff may see; the others are not there."""
-        return get_object_or_404(self.get_queryset(request), pk=object_id)
+        return super().get_queryset(request).select_related("event")
 
     # -- What they see ------------------------------------------------------------------------------------------------
     def get_urls(self) -> list[URLPattern]:
@@ -173,7 +147,9 @@ class WaitingRoomAdmin(ReadOnlyAdmin):
 
     def live(self, request: HttpRequest, object_id: UUID) -> HttpResponse:
         """The figures alone, for the page's script."""
-        room = self.room(request, object_id)
+        room = get_object_or_404(self.get_queryset(request), pk=object_id)
+        if not self.has_view_permission(request, room):
+            raise PermissionDenied
         response = TemplateResponse(request, "admin/waitingroom/panel.html", panel(room))
         response.headers["Cache-Control"] = "private, no-store"
         return response
@@ -199,10 +175,9 @@ class WaitingRoomAdmin(ReadOnlyAdmin):
 
     # -- What they do -------------------------------------------------------------------------------------------------
     def act(self, request: HttpRequest, object_id: str, do: Callable[[UUID], object], done: str) -> HttpResponse:
-        """Call a service for a line of theirs, say what came of it, and go back to the control."""
-        room = self.room(request, object_id)
+        """Call a service, say what came of it, and go back to the control."""
         try:
-            do(room.pk)
+            do(UUID(object_id))
         except FairseatError as error:
             self.message_user(request, error.text, messages.ERROR)
         else:
@@ -370,94 +345,3 @@ class WaitingRoomAdmin(ReadOnlyAdmin):
             lambda pk: services.close(pk, actor_id=request.user.pk, reason=reason),
             "The line is closed.",
         )
-
-
-def set_pace(event_id: UUID, *, most: int, per_minute: int | None, reason: str, actor_id: UUID) -> None:
-    """Change how many may be active at once and how many are let in per minute, each where it differs."""
-    room = WaitingRoom.objects.select_related("event").get(pk=event_id)
-    if most != room.event.max_active_users:
-        as_staff(
-            actor_id=actor_id,
-            action="change_event",
-            event_id=event_id,
-            reason=reason,
-            do=lambda: update_event(event_id=event_id, max_active_users=most),
-        )
-        tell(event_id)
-    if per_minute != room.rate_per_minute:
-        services.set_rate(event_id, per_minute=per_minute, actor_id=actor_id, reason=reason)
-
-
-def person(email: str) -> UUID:
-    """
-    Return whose account has this address.
-
-    :raises NotFound: if there is none
-    """
-    found = User.objects.filter(email=normalise_email(email), is_active=True).values_list("pk", flat=True).first()
-    if found is None:
-        raise NotFound("There is no account with this address.")
-    return found
-
-
-def panel(room: WaitingRoom) -> dict[str, Any]:
-    """Return what the control shows."""
-    now = console(room)
-    return {
-        "now": now,
-        "figures": figures(now),
-        "plots": [
-            ("In line", plot("People in line", now.lengths), now.in_line),
-            ("Let in so far", plot("People let in", now.admitted), now.hour.admitted),
-            ("Seats sold", plot("Seats sold", now.sold), now.seats.sold),
-        ],
-    }
-
-
-def figures(now: Console) -> list[tuple[str, str, str]]:
-    """Return the figures as they stand there: what, how much, and what else is worth knowing of it."""
-    line, hour, seats, room = now.line, now.hour, now.seats, now.room
-    found = []
-    if line is not None:
-        in_lobby = line.state in {"closed", "lobby", "drawing"}
-        paced = f"at most {room.rate_per_minute:,}" if room.rate_per_minute else "as many as there is room for"
-        found += [
-            ("In the lobby", number(line.waiting + line.drawing), "drawn when the sale opens")
-            if in_lobby
-            else ("In line", number(now.in_line), f"{line.parked:,} of them away, place kept"),
-            ("Called", number(line.called), "not here yet"),
-            ("Choosing or paying", f"{line.active:,} of {line.most:,}", f"{line.holding:,} with tickets held"),
-            ("Leave the front per minute", rate(now.per_minute), paced),
-        ]
-    missed = "" if hour.miss_percent is None else f"{hour.miss_percent} of 100 who were called"
-    found += [
-        ("Let in so far", number(hour.admitted), f"{hour.lapsed:,} let their turn pass"),
-        ("Did not come", number(hour.misses), missed),
-        ("Wait, half of all", spoken(hour.wait_p50), f"95 of 100: {spoken(hour.wait_p95)}"),
-        ("Seats held", number(seats.held), f"{seats.offered:,} offered to the waitlist"),
-        ("Seats sold", number(seats.sold), f"of {seats.capacity:,}"),
-        ("Seats free", number(seats.free), f"{seats.waiting:,} wanted by the waitlist"),
-        ("Holds refused", "–" if now.refused is None else number(now.refused), "out of turn"),
-        ("Left by themselves", number(hour.left), ""),
-    ]
-    if line is not None:
-        behind = "–" if now.beat_seconds is None else f"{now.beat_seconds:.0f} s ago"
-        found += [
-            ("Not written down yet", number(line.journal_length), "moves; a second's worth is usual"),
-            ("Last beat of a worker", behind, "without one, people who ask move the line"),
-        ]
-    found.append(("Book of the line", number(now.links), f"links; epoch {room.epoch}"))
-    return found
-
-
-def number(count: int) -> str:
-    return f"{count:,}"
-
-
-def rate(per_minute: float | None) -> str:
-    return "–" if per_minute is None else f"{per_minute:,.1f}"
-
-
-def spoken(seconds: float | None) -> str:
-    """Write a length of time for staff: `0:04:31`."""
-    return "–" if seconds is None else str(timedelta(seconds=max(0, round(seconds))))

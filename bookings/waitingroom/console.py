@@ -2,8 +2,9 @@
 
 import time
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from threading import Lock
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
@@ -13,6 +14,7 @@ from redis.exceptions import RedisError
 
 from bookings.waitingroom import chain, store
 from bookings.waitingroom.models import WaitingRoom
+from bookings.waitingroom.plots import plot
 from events.models import SeatInventory
 
 MINUTES = 60
@@ -205,3 +207,66 @@ def running(counts: list[int], total: int) -> list[int]:
         found.append(max(0, total))
         total -= added
     return found[::-1]
+
+
+def panel(room: WaitingRoom) -> dict[str, Any]:
+    """Return what the control shows."""
+    now = console(room)
+    return {
+        "now": now,
+        "figures": figures(now),
+        "plots": [
+            ("In line", plot("People in line", now.lengths), now.in_line),
+            ("Let in so far", plot("People let in", now.admitted), now.hour.admitted),
+            ("Seats sold", plot("Seats sold", now.sold), now.seats.sold),
+        ],
+    }
+
+
+def figures(now: Console) -> list[tuple[str, str, str]]:
+    """Return the figures as they stand there: what, how much, and what else is worth knowing of it."""
+    line, hour, seats, room = now.line, now.hour, now.seats, now.room
+    found = []
+    if line is not None:
+        in_lobby = line.state in {"closed", "lobby", "drawing"}
+        paced = f"at most {room.rate_per_minute:,}" if room.rate_per_minute else "as many as there is room for"
+        found += [
+            ("In the lobby", number(line.waiting + line.drawing), "drawn when the sale opens")
+            if in_lobby
+            else ("In line", number(now.in_line), f"{line.parked:,} of them away, place kept"),
+            ("Called", number(line.called), "not here yet"),
+            ("Choosing or paying", f"{line.active:,} of {line.most:,}", f"{line.holding:,} with tickets held"),
+            ("Leave the front per minute", rate(now.per_minute), paced),
+        ]
+    missed = "" if hour.miss_percent is None else f"{hour.miss_percent} of 100 who were called"
+    found += [
+        ("Let in so far", number(hour.admitted), f"{hour.lapsed:,} let their turn pass"),
+        ("Did not come", number(hour.misses), missed),
+        ("Wait, half of all", spoken(hour.wait_p50), f"95 of 100: {spoken(hour.wait_p95)}"),
+        ("Seats held", number(seats.held), f"{seats.offered:,} offered to the waitlist"),
+        ("Seats sold", number(seats.sold), f"of {seats.capacity:,}"),
+        ("Seats free", number(seats.free), f"{seats.waiting:,} wanted by the waitlist"),
+        ("Holds refused", "–" if now.refused is None else number(now.refused), "out of turn"),
+        ("Left by themselves", number(hour.left), ""),
+    ]
+    if line is not None:
+        behind = "–" if now.beat_seconds is None else f"{now.beat_seconds:.0f} s ago"
+        found += [
+            ("Not written down yet", number(line.journal_length), "moves; a second's worth is usual"),
+            ("Last beat of a worker", behind, "without one, people who ask move the line"),
+        ]
+    found.append(("Book of the line", number(now.links), f"links; epoch {room.epoch}"))
+    return found
+
+
+def number(count: int) -> str:
+    return f"{count:,}"
+
+
+def rate(per_minute: float | None) -> str:
+    return "–" if per_minute is None else f"{per_minute:,.1f}"
+
+
+def spoken(seconds: float | None) -> str:
+    """Write a length of time for staff: `0:04:31`."""
+    return "–" if seconds is None else str(timedelta(seconds=max(0, round(seconds))))

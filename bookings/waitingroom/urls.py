@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from bookings.waitingroom import pages, receipts_pages
+from bookings.waitingroom import control, pages, receipts_pages
 
 urlpatterns = [
     path("events/<uuid:event_id>/line", pages.line, name="line"),
@@ -10,6 +10,8 @@ urlpatterns = [
     path("events/<uuid:event_id>/line/join", pages.join, name="line-join"),
     path("events/<uuid:event_id>/line/leave", pages.leave, name="line-leave"),
     path("events/<uuid:event_id>/line/wishes", pages.wishes, name="line-wishes"),
+    path("events/<uuid:event_id>/line/control", control.control, name="line-control"),
+    path("events/<uuid:event_id>/line/control/live", control.live, name="line-control-live"),
     path("events/<uuid:event_id>/fairness", receipts_pages.fairness, name="fairness"),
     path("events/<uuid:event_id>/receipt", receipts_pages.receipt, name="receipt"),
 ]

@@ -40,6 +40,8 @@ MOVED = {
     "done": "finished",
     "lapsed": "ran out of time",
     "dropped": "did not come twice",
+    "restored": "got their lost place back",
+    "regained": "got their lost turn back",
 }
 
 
@@ -84,6 +86,6 @@ def said(link: ChainLink) -> str:
     if link.kind != "moves":
         return WORDS.get(link.kind, link.kind)
     counts: dict[str, int] = {}
-    for move, _ in link.payload["moves"]:
+    for move, *_ in link.payload["moves"]:
         counts[move] = counts.get(move, 0) + 1
     return ", ".join(f"{count} {MOVED.get(move, move)}" for move, count in counts.items()).capitalize()

@@ -15,12 +15,12 @@ def entry(number: int) -> str:
     return hashlib.sha256(f"person {number}".encode()).hexdigest()
 
 
-def link(chain: list[dict[str, Any]], kind: str, **payload: Any) -> None:
+def link(chain: list[dict[str, Any]], kind: str, event: str = EVENT, **payload: Any) -> None:
     """Append a link to `chain` as the site does."""
     number = len(chain) + 1
     made = {"number": number, "at": f"2026-05-01T10:00:{number:02}.000000Z", "kind": kind, "payload": payload}
     previous = chain[-1]["hash"] if chain else fairness.GENESIS
-    chain.append(made | {"previous": previous, "hash": fairness.chain_hash(previous, link_content(EVENT, made))})
+    chain.append(made | {"previous": previous, "hash": fairness.chain_hash(previous, link_content(event, made))})
 
 
 def relink(published: dict[str, Any]) -> dict[str, Any]:

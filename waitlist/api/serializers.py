@@ -7,8 +7,6 @@ from zoneinfo import ZoneInfo
 
 from rest_framework import serializers
 
-from accounts.models import Notification
-from accounts.notifications import KINDS
 from bookings.api.serializers import BookingOut, render_booking
 from bookings.models import Booking
 from common.api import Input
@@ -25,7 +23,7 @@ class WaitlistQueryIn(serializers.Serializer):
     event_id = serializers.UUIDField(required=False)
 
 
-class JoinIn(Input):
+class JoinWaitlistIn(Input):
     protected = ("user_id", "position", "status", "eligible", "reason", "joined_at")
 
     event_id = serializers.UUIDField()
@@ -42,7 +40,7 @@ class JoinIn(Input):
         return attrs
 
 
-class AcceptIn(Input):
+class AcceptOfferIn(Input):
     protected = ("user_id", "amount_minor", "price", "booking_id")
 
     quantity = serializers.IntegerField(min_value=1, max_value=1000, required=False, help_text="Take fewer.")
@@ -128,7 +126,7 @@ class DoneOut(serializers.Serializer):
     message = serializers.CharField()
 
 
-class AcceptedOut(DoneOut):
+class OfferAcceptedOut(DoneOut):
     action = serializers.ChoiceField(choices=["TICKET_ISSUED", "PAYMENT_REQUIRED"])
     booking = BookingOut()
 
@@ -145,16 +143,6 @@ class IssuedOut(serializers.Serializer):
 
 class ProcessedOut(DoneOut):
     issued = IssuedOut(many=True)
-
-
-class NotificationOut(serializers.Serializer):
-    id = serializers.UUIDField()
-    kind = serializers.CharField()
-    title = serializers.CharField()
-    body = serializers.CharField(allow_blank=True)
-    url = serializers.CharField(allow_blank=True)
-    created_at = serializers.DateTimeField()
-    read_at = serializers.DateTimeField(allow_null=True)
 
 
 def render_waited_event(event: Event) -> dict[str, Any]:
@@ -236,18 +224,3 @@ def render_processed(event_id: UUID, ranked: Sequence[Ranked]) -> dict[str, Any]
     ]
     tickets = sum(offer.quantity for offer, _ in ranked)
     return {"success": True, "message": f"Offered {tickets} ticket(s) from waitlist", "issued": issued}
-
-
-def render_notification(notification: Notification) -> dict[str, Any]:
-    """Return what a person was told."""
-    kind = KINDS.get(notification.kind)
-    title, body = kind.words(notification.context) if kind else (notification.kind, "")
-    return {
-        "id": notification.pk,
-        "kind": notification.kind,
-        "title": title,
-        "body": body,
-        "url": notification.url,
-        "created_at": notification.created_at,
-        "read_at": notification.read_at,
-    }

@@ -5,27 +5,26 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from accounts.notifications.queries import list_for
+from accounts.api.serializers import NotificationOut
+from accounts.notifications.queries import Shown, list_for
 from accounts.permissions import IsStaff
 from bookings.api.views import IDEMPOTENCY
 from common.api import Answer, Pages, idempotent, parse_id, read
 from events.queries import get_event
 from waitlist import places, queries, services
 from waitlist.api.serializers import (
-    AcceptedOut,
-    AcceptIn,
+    AcceptOfferIn,
     DoneOut,
     EventWaitlistOut,
     JoinedOut,
-    JoinIn,
-    NotificationOut,
+    JoinWaitlistIn,
+    OfferAcceptedOut,
     OwnEntryOut,
     OwnPlaceOut,
     ProcessedOut,
     ProcessIn,
     WaitlistQueryIn,
     render_accepted,
-    render_notification,
     render_own,
     render_place,
     render_processed,
@@ -67,13 +66,13 @@ class JoinView(APIView):
     @extend_schema(
         operation_id="joinWaitlist",
         tags=["waitlist"],
-        request=JoinIn,
+        request=JoinWaitlistIn,
         responses={201: JoinedOut},
         parameters=[IDEMPOTENCY],
         summary="Join the waitlist of an event that is sold out",
     )
     def post(self, request: Request) -> Answer:
-        wish = read(JoinIn, request)
+        wish = read(JoinWaitlistIn, request)
         return idempotent(request, lambda: self.join(request, wish))
 
     def join(self, request: Request, wish: dict) -> Answer:
@@ -92,8 +91,8 @@ class NotificationsView(APIView):
     )
     def get(self, request: Request) -> Answer:
         pages = Pages()
-        page = pages.paginate_queryset(list_for(request.user.pk, ["waitlist"]), request, view=self) or []
-        return pages.get_paginated_response([render_notification(one) for one in page])
+        told = pages.paginate_queryset(list_for(request.user.pk, groups=["waitlist"]), request, view=self) or []
+        return pages.get_paginated_response(NotificationOut([Shown.of(one) for one in told], many=True).data)
 
 
 class EventWaitlistView(APIView):
@@ -147,13 +146,13 @@ class AcceptView(APIView):
     @extend_schema(
         operation_id="acceptOffer",
         tags=["waitlist"],
-        request=AcceptIn,
-        responses={200: AcceptedOut, 403: None, 404: None, 410: None},
+        request=AcceptOfferIn,
+        responses={200: OfferAcceptedOut, 403: None, 404: None, 410: None},
         parameters=[IDEMPOTENCY],
         summary="Accept an offer: a ticket at once when there is nothing to pay online, otherwise a hold to pay",
     )
     def post(self, request: Request, waitlist_id: str) -> Answer:
-        entry_id, wish = parse_id(waitlist_id, "waitlist"), read(AcceptIn, request)
+        entry_id, wish = parse_id(waitlist_id, "waitlist"), read(AcceptOfferIn, request)
         return idempotent(request, lambda: self.accept(request, entry_id, wish))
 
     def accept(self, request: Request, entry_id, wish: dict) -> Answer:

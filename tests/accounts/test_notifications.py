@@ -495,7 +495,7 @@ def test_bell_costs_no_statement(client_for, user_factory, django_assert_num_que
     with django_assert_num_queries(2):
         page = browser.get("/profile").content.decode()
 
-    assert ">1<span" in page
+    assert ">1</b>" in page
 
 
 def test_list_costs_the_same_for_one_and_for_many(client_for, user_factory, django_assert_num_queries):

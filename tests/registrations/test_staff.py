@@ -5,6 +5,7 @@ from django.contrib.auth.models import Permission
 from django.db import IntegrityError, transaction
 
 from accounts.models import StaffAction, User
+from accounts.notifications.queries import Shown, list_for
 from bookings.models import Booking
 from bookings.refusals import SaleClosed
 from bookings.services.staff import ReasonRequired
@@ -302,3 +303,21 @@ def test_review_of_a_check_under_way_is_not_undone_by_it():
     registration.refresh_from_db()
     assert (registration.status, registration.verification_attempts) == ("pending", 0)
     assert checks.face_status(registration.pk) == "pending"
+
+
+def test_each_decision_of_staff_is_told_once():
+    registration = failed(face_category())
+    person = registration.user_id
+
+    review(registration, "request_retry")
+    review(registration, "reject")
+    review(registration, "approve")
+
+    told = [Shown.of(row) for row in list_for(person, groups=["verification"])]
+    assert [notice.kind for notice in told] == [
+        "verification_approved",
+        "verification_rejected",
+        "verification_retry",
+    ]
+    assert told[0].url == f"/registrations/{registration.pk}"
+    assert "Looked at both photos" not in str(told)

@@ -130,10 +130,10 @@ def demo_face(request: HttpRequest, kind: str) -> HttpResponse:
         return not_found(request)
     email = request.user.email if request.user.is_authenticated else ""
     person = DEMO_FACES.get(email, VISITOR)
-    if kind == "profile":
-        picture = photo(person)
+    if kind == "stranger":
+        picture = selfie(STRANGER, secrets.randbelow(len(POSES)))
     else:
-        picture = selfie(STRANGER if kind == "stranger" else person, secrets.randbelow(len(POSES)))
+        picture = photo(person, 0 if kind == "profile" else 1 + secrets.randbelow(2))
     headers = {"Content-Disposition": f'attachment; filename="drawn-{kind}.jpg"', "Cache-Control": "no-store"}
     return HttpResponse(picture, content_type="image/jpeg", headers=headers)
 

@@ -119,6 +119,7 @@ def update_event(
 
     `categories` are new ones to add, or arguments of `update_category`. `status` then publishes, cancels or completes the
     event. What was booked stays as it was booked: a new price is for new bookings. All of it happens, or nothing.
+    With faces to be checked from now on, one ticket is sold to a person unless `changes` says how many.
 
     :raises EventIsOver: if the event is completed, cancelled or gone
     :raises ManyCategories: if a capacity or price is given and the event has several categories
@@ -139,6 +140,7 @@ def update_event(
     moved = any(name in changes and changes[name] != getattr(event, name) for name in ("starts_at", "ends_at"))
     if changes.get("requires_face_verification") and not event.requires_face_verification:
         refuse_late_face_check(event)
+        changes.setdefault("max_tickets_per_booking", 1)
     before = known(event)
     for name, value in changes.items():
         setattr(event, name, value)

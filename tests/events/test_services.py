@@ -99,6 +99,10 @@ def test_new_event_with_face_check_sells_one_ticket_a_person_unless_told_otherwi
 
     assert [checked.max_tickets_per_booking, more.max_tickets_per_booking] == [1, 3]
     assert new_event().max_tickets_per_booking == 10
+    later, told = new_event(), new_event()
+    faces = {"requires_face_verification": True, "face_necessity": "Resale."}
+    assert services.update_event(event_id=later.pk, **faces).max_tickets_per_booking == 1
+    assert services.update_event(event_id=told.pk, **faces, max_tickets_per_booking=2).max_tickets_per_booking == 2
 
 
 @pytest.mark.parametrize(

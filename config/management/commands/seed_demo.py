@@ -209,7 +209,10 @@ EVENTS = [
         "A voice, a cello and four hundred candles under glass. Noor sings among the palms, once in the early evening and "
         "not again.\n\nTickets are personal: you show your face once before you take yours, or a person checks your ID. Up to "
         "three a booking, and everybody who comes with you is invited by mail and checked, too.",
-        [NewCategory("Among the palms", 3400, capacity=220)],
+        [
+            NewCategory("Among the palms", 3400, capacity=180),
+            NewCategory("By the pond", 4600, capacity=40, description="Nearer, with a table and a pot of tea."),
+        ],
         details={
             "requires_face_verification": True,
             "max_tickets_per_booking": 3,

@@ -24,10 +24,12 @@ from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextareaWid
 from bookings.waitingroom import services
 from bookings.waitingroom.console import panel
 from bookings.waitingroom.models import WaitingRoom
+from bookings.waitingroom.services.rooms import RUNNING
 from bookings.waitingroom.steering import person, set_pace
 from common.admin import ReadOnlyAdmin, redirect_from_dialog
 from common.errors import FairseatError
 
+State = WaitingRoom.State
 COLOURS = {
     "closed": "default",
     "lobby": "info",
@@ -122,10 +124,7 @@ class WaitingRoomAdmin(ReadOnlyAdmin):
         "resume",
         "pace",
         "message_all",
-        "admit",
-        "open_lobby",
-        "open_line",
-        "close",
+        {"title": "More", "icon": "more_horiz", "items": ["admit", "open_lobby", "open_line", "close"]},
     ]
     fieldsets = [
         (None, {"fields": ["event_name", "coloured_state", "message"]}),
@@ -144,6 +143,34 @@ class WaitingRoomAdmin(ReadOnlyAdmin):
             "<uuid:object_id>/live/", self.admin_site.admin_view(self.live), name="waitingroom_waitingroom_live"
         )
         return [live, *super().get_urls()]
+
+    # Each deed is offered where it is possible; when it is sent the service decides, and says why not.
+    def may(self, request: HttpRequest, object_id: Any, *states: str) -> bool:
+        if not self.has_act_permission(request):
+            return False
+        return (
+            object_id is None
+            or request.method == "POST"
+            or WaitingRoom.objects.filter(pk=object_id, state__in=states).exists()
+        )
+
+    def has_pause_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return self.may(request, object_id, State.OPEN)
+
+    def has_resume_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return self.may(request, object_id, State.PAUSED)
+
+    def has_open_lobby_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return self.may(request, object_id, State.CLOSED)
+
+    def has_open_line_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return self.may(request, object_id, State.CLOSED, State.LOBBY)
+
+    def has_close_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return self.may(request, object_id, *RUNNING, State.SOLD_OUT)
+
+    def has_steer_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return self.may(request, object_id, *RUNNING)
 
     def live(self, request: HttpRequest, object_id: UUID) -> HttpResponse:
         """The figures alone, for the page's script."""
@@ -187,7 +214,7 @@ class WaitingRoomAdmin(ReadOnlyAdmin):
     @action(
         description="Pause",
         url_path="pause",
-        permissions=["act"],
+        permissions=["pause"],
         icon="pause",
         dialog={
             "title": "Pause the line",
@@ -208,7 +235,7 @@ class WaitingRoomAdmin(ReadOnlyAdmin):
     @action(
         description="Resume",
         url_path="resume",
-        permissions=["act"],
+        permissions=["resume"],
         icon="play_arrow",
         dialog={"title": "Let people in again", "form_class": ReasonForm, "form_submit_text": "Resume"},
     )
@@ -224,7 +251,7 @@ class WaitingRoomAdmin(ReadOnlyAdmin):
     @action(
         description="Change the pace",
         url_path="pace",
-        permissions=["act"],
+        permissions=["steer"],
         icon="speed",
         dialog={"title": "How many are let in", "form_class": PaceForm, "form_submit_text": "Change it"},
     )
@@ -246,7 +273,7 @@ class WaitingRoomAdmin(ReadOnlyAdmin):
     @action(
         description="Message to all",
         url_path="message",
-        permissions=["act"],
+        permissions=["steer"],
         icon="campaign",
         dialog={"title": "A message to everybody in line", "form_class": MessageForm, "form_submit_text": "Show it"},
     )
@@ -262,7 +289,7 @@ class WaitingRoomAdmin(ReadOnlyAdmin):
     @action(
         description="Let one person in",
         url_path="admit",
-        permissions=["act"],
+        permissions=["steer"],
         icon="accessible_forward",
         dialog={
             "title": "Let one person in out of turn",
@@ -286,7 +313,7 @@ class WaitingRoomAdmin(ReadOnlyAdmin):
     @action(
         description="Open the lobby",
         url_path="open-lobby",
-        permissions=["act"],
+        permissions=["open_lobby"],
         icon="meeting_room",
         dialog={
             "title": "Open the lobby now",
@@ -307,7 +334,7 @@ class WaitingRoomAdmin(ReadOnlyAdmin):
     @action(
         description="Open the sale",
         url_path="open-line",
-        permissions=["act"],
+        permissions=["open_line"],
         icon="door_open",
         dialog={
             "title": "Open the sale now",
@@ -328,7 +355,7 @@ class WaitingRoomAdmin(ReadOnlyAdmin):
     @action(
         description="Close the line",
         url_path="close",
-        permissions=["act"],
+        permissions=["close"],
         icon="block",
         dialog={
             "title": "Close the line for good",

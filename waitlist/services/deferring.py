@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from bookings.models import Booking
@@ -23,7 +24,7 @@ def wait_for_all(*, entry_id: UUID, user_id: UUID) -> WaitlistEntry:
     :raises BadWish: if all they want were offered
     """
     entry = own_entry(entry_id, user_id)
-    offer = Booking.objects.filter(pk=entry.booking_id, status=Booking.Status.OFFERED, expires_at__gt=Now()).first()
+    offer = Booking.objects.filter(Q(pk=entry.booking_id), status=Booking.Status.OFFERED, expires_at__gt=Now()).first()
     if entry.status != WaitlistEntry.Status.OFFERED or offer is None:
         raise OfferExpired
     if offer.quantity >= entry.quantity:

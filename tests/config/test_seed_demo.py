@@ -20,6 +20,7 @@ from faceverify.drawings import DEMO_FACES, STRANGER, selfie
 from faceverify.refusals import EngineMisconfigured
 from registrations.models import Registration
 from registrations.services import create_registration, run_check, verify_face
+from waitlist import queries as waitlist_queries
 
 pytestmark = pytest.mark.django_db
 STATES = {
@@ -62,6 +63,7 @@ def test_demo_shows_every_state_and_its_books_are_whole():
     assert events["face_check"].requires_face_verification
     assert all(category.numbered for category in events["numbered"].categories.all())
     assert events["selling_out"].available_tickets == 4
+    assert waitlist_queries.console(event_id=events["sold_out"].pk).seats == 9
     assert {name: found for name, found in breaches().items() if found} == {}
     assert not OutboxMessage.objects.filter(done_at=None).exists()
     assert not Booking.objects.filter(user__email__in=["ana@demo.test", "ben@demo.test"]).exists()

@@ -30,6 +30,7 @@ from faceverify.drawings import DEMO_FACES, photo
 from faceverify.models import BiometricConsent
 from faceverify.policy import current_policy
 from faceverify.refusals import EngineTrouble
+from waitlist.services import join_as_buyer
 
 PASSWORD = "demo-Fairseat-1"  # noqa: S105 - printed on purpose
 ACCOUNTS = [
@@ -71,6 +72,7 @@ class Demo:
     description: str
     categories: list[NewCategory]
     taken: tuple[int, ...] = ()
+    waiting: tuple[tuple[int, bool], ...] = ()  # who waits for it: how many tickets, and whether all together
     sale_opens_in_days: int | None = None
     details: dict[str, Any] = field(default_factory=dict)
 
@@ -130,6 +132,7 @@ EVENTS = [
         "was written: for a room you can whisper in.\n\nPlease come on time. Doors close with the first note.",
         [NewCategory("General admission", 4200, capacity=48)],
         (48,),
+        waiting=((1, False), (2, True), (1, False), (3, False), (2, False)),
     ),
     Demo(
         "upcoming",
@@ -363,6 +366,8 @@ def new_demo_event(demo: Demo, organiser: User, now: datetime) -> Event:
     people = iter(invented_people(60, "guest"))
     for category, taken in zip(event.categories.all(), demo.taken, strict=False):
         sell(event, category, taken, people)
+    for quantity, together in demo.waiting:
+        wait(event, quantity, together, next(people))
     if past:
         # Seats are only sold before an event, so it was sold as a coming one and is now moved to where it belongs.
         Event.objects.filter(pk=event.pk).update(**times)
@@ -383,6 +388,13 @@ def sell(event: Event, category: TicketCategory, count: int, people: Any) -> Non
             confirm_booking(booking_id=booking.pk)
         count -= quantity
         turn += 1
+
+
+def wait(event: Event, quantity: int, together: bool, person: User) -> None:
+    """Put an invented person on the waitlist as they would themselves, and mail nobody about it."""
+    join_as_buyer(user_id=person.pk, event_id=event.pk, quantity=quantity, all_together=together)
+    mails = OutboxMessage.objects.filter(dedupe_key__startswith=f"notification_mail:{person.pk}:", done_at=None)
+    mails.update(done_at=timezone.now())
 
 
 def spread_over_time(bookings: QuerySet[Booking], *, before: datetime) -> None:

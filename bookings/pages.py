@@ -212,6 +212,12 @@ def booking(request: HttpRequest, booking_id: UUID) -> HttpResponse:
     return render(request, "bookings/booking.html", context | shares(shown))
 
 
+def others(booking: Booking) -> list[str]:
+    """Return the names of those who hold a ticket of a booking that they did not buy."""
+    held = [ticket for ticket in booking.tickets.all() if ticket.status in Ticket.OPENS]
+    return [ticket.holder_name or "somebody" for ticket in held if ticket.holder_id != booking.user_id]
+
+
 def shares(booking: Booking) -> dict[str, Any]:
     """Return which tickets of a booking are its buyer's own, and which wait for a holder."""
     valid = [ticket for ticket in booking.tickets.all() if ticket.status != Ticket.Status.VOID]
@@ -228,7 +234,7 @@ def cancel(request: HttpRequest, booking_id: UUID) -> HttpResponse:
     if shown.status != Status.CONFIRMED:
         return redirect(address_of(shown))
     if request.method != "POST":
-        context = {"booking": shown, "event": shown.event, "cancel_until": cancel_until(shown)}
+        context = {"booking": shown, "event": shown.event, "cancel_until": cancel_until(shown), "others": others(shown)}
         return render(request, "bookings/cancel.html", context)
     limits.check(request, scope="booking")
     try:

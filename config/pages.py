@@ -91,6 +91,7 @@ def static_page(request: HttpRequest, name: str) -> HttpResponse:
         "more_minutes": max(1, settings.HOLD_EXTENSION_SECONDS // 60),
         "more_times": settings.HOLD_MAX_EXTENSIONS,
         "cancel_hours": settings.CANCEL_UNTIL_HOURS,
+        "transfer_hours": settings.TRANSFER_UNTIL_HOURS,
         "code_minutes": max(1, settings.OTP_SECONDS // 60),
         "session_days": settings.SESSION_COOKIE_AGE // 86_400,
         "most": settings.MAX_TICKETS_PER_BOOKING,

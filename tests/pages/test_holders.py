@@ -75,6 +75,9 @@ def test_invited_person_comes_from_the_mail_to_the_ticket(client_for, client):
     seen = text(client_for(booking.user).get(f"/bookings/{booking.pk}"))
     assert "Fay Friend’s" in seen
     assert friend.email not in seen
+    assert "those that Fay Friend holds included" in text(
+        client_for(booking.user).get(f"/bookings/{booking.pk}/cancel")
+    )
     assert client.get(link).status_code == 410
 
 

@@ -199,6 +199,8 @@ def booking(request: HttpRequest, booking_id: UUID) -> HttpResponse:
     shown = queries.get_booking_for(user_id=request.user.pk, booking_id=booking_id)
     if is_held(shown):
         return redirect("booking-tickets", shown.pk)
+    if shown.status == Status.OFFERED:
+        return redirect("waitlist")  # where an offer is answered
     now = timezone.now()
     context = {
         "booking": shown,

@@ -22,7 +22,7 @@ OUTCOMES = {
     Booking.Status.OFFERED: "Open",
     Booking.Status.PENDING: "Accepted",
     Booking.Status.CONFIRMED: "Accepted",
-    Booking.Status.EXPIRED: "No answer in time",
+    Booking.Status.EXPIRED: "Not taken in time",
     Booking.Status.CANCELLED: "Passed on",
 }
 

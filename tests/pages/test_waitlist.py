@@ -193,6 +193,17 @@ def test_place_of_who_was_not_checked_is_kept_and_leads_to_the_check(client_for,
     assert f'href="/registrations/{registration.pk}"' in html
 
 
+def test_place_from_the_api_of_who_was_never_checked_leads_to_the_check(client_for, ana: User, house) -> None:
+    category, _ = house
+    faces(category.event)
+    entry = wait(ana, category)
+
+    html = text(client_for(ana).get(f"/waitlist/{entry.pk}"))
+
+    assert not entry.eligible
+    assert f'action="/events/{category.event_id}/register"' in html
+
+
 def test_changing_keeps_the_place_unless_more_is_wanted(client_for, ana: User, house) -> None:
     category, _ = house
     entry, since = wait(ana, category, quantity=2), WaitlistEntry.objects.get(user=ana).joined_at
@@ -274,6 +285,13 @@ def test_offer_shows_its_time_what_it_costs_and_leads_to_paying(client_for, ana:
     confirm_booking(booking_id=booking.pk)
     services.follow_bookings()
     assert "You wait for 1 more." in text(client.get(f"/events/{category.event_id}"))
+
+
+def test_booking_that_is_an_offer_leads_to_where_it_is_answered(client_for, ana: User, house) -> None:
+    category, sold = house
+    entry = offered(ana, category, sold[0])
+
+    assert client_for(ana).get(f"/bookings/{entry.booking_id}")["Location"] == "/waitlist"
 
 
 def test_free_offer_is_a_ticket_at_once(client_for, ana: User) -> None:

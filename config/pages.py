@@ -14,6 +14,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from bookings.models import Booking
+from bookings.pages import seconds_in_words
 from bookings.queries import get_current_hold, get_live_booking_for
 from bookings.waitingroom.pages import line_for, lines_of
 from common.models import SentMail
@@ -90,6 +91,7 @@ def static_page(request: HttpRequest, name: str) -> HttpResponse:
         "hold_minutes": max(1, settings.HOLD_SECONDS // 60),
         "more_minutes": max(1, settings.HOLD_EXTENSION_SECONDS // 60),
         "more_times": settings.HOLD_MAX_EXTENSIONS,
+        "slot_minutes": seconds_in_words(settings.QUEUE_SLOT_SECONDS),
         "cancel_hours": settings.CANCEL_UNTIL_HOURS,
         "transfer_hours": settings.TRANSFER_UNTIL_HOURS,
         "code_minutes": max(1, settings.OTP_SECONDS // 60),

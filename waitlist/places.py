@@ -80,7 +80,7 @@ def get_entry_for(*, user_id: UUID, entry_id: UUID) -> WaitlistEntry:
 def ranked(offers: Sequence[Offer]) -> list[Ranked]:
     """Return offers that were just made with where their people stood before: those offered before them, those passed over."""
     entries = with_position(WaitlistEntry.objects.filter(pk__in=[offer.entry_id for offer in offers]))
-    stood = {entry.pk: entry.position for entry in entries}
+    stood = {entry.pk: getattr(entry, "position", 0) for entry in entries}
     times = {entry.pk: (entry.joined_at, entry.pk) for entry in entries}
     return [
         Ranked(

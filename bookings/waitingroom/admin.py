@@ -17,6 +17,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from unfold.decorators import action, display
 from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
@@ -39,6 +41,11 @@ COLOURS = {
     "sold_out": "danger",
     "ended": "default",
 }
+
+
+def broken(text: str) -> SafeString:
+    """Write a long number so that it may break anywhere."""
+    return format_html('<span style="overflow-wrap: anywhere">{}</span>', text)
 
 
 class ReasonForm(BaseDialogForm):
@@ -130,7 +137,7 @@ class WaitingRoomAdmin(ReadOnlyAdmin):
         (None, {"fields": ["event_name", "coloured_state", "message"]}),
         ("When", {"fields": ["lobby_opens_at", "opens_at", "opened_at", "ended_at"]}),
         ("Pace", {"fields": ["most", "rate_per_minute", "slot_seconds"]}),
-        ("The draw", {"fields": ["seed_hash", "seed", "beacon", "merkle_root", "list_size", "closed_at"]}),
+        ("The draw", {"fields": ["promise", "revealed", "root", "beacon", "list_size", "closed_at"]}),
         ("After a loss", {"fields": ["epoch", "journal_number"]}),
     ]
 
@@ -143,6 +150,18 @@ class WaitingRoomAdmin(ReadOnlyAdmin):
             "<uuid:object_id>/live/", self.admin_site.admin_view(self.live), name="waitingroom_waitingroom_live"
         )
         return [live, *super().get_urls()]
+
+    @display(description="Sealed number (SHA-256)")
+    def promise(self, room: WaitingRoom) -> SafeString:
+        return broken(room.seed_hash)
+
+    @display(description="The number, revealed")
+    def revealed(self, room: WaitingRoom) -> SafeString:
+        return broken(room.seed or "–")
+
+    @display(description="Root of the list")
+    def root(self, room: WaitingRoom) -> SafeString:
+        return broken(room.merkle_root or "–")
 
     # Each deed is offered where it is possible; when it is sent the service decides, and says why not.
     def may(self, request: HttpRequest, object_id: Any, *states: str) -> bool:

@@ -1,6 +1,10 @@
 """Periodic work of the lines; beat calls it, and any number of workers may do it at once."""
 
+from typing import Any
+from uuid import UUID
+
 import structlog
+from celery import shared_task
 from redis.exceptions import RedisError
 
 from bookings.waitingroom import services, store
@@ -13,6 +17,12 @@ log = structlog.get_logger(__name__)
 def tick() -> int:
     """Move every line."""
     return services.tick_all()
+
+
+@shared_task(name="waitingroom.work", soft_time_limit=840, time_limit=900)
+def work(*, event_id: str, **_: Any) -> None:
+    """Move one line, and draw or fill it however large it is; who asks while another does it is done at once."""
+    services.tick(UUID(event_id))
 
 
 @jobs.periodic("waitingroom.drain", every="QUEUE_DRAIN_SECONDS")

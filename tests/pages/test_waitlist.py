@@ -510,6 +510,20 @@ def test_too_few_left_offers_to_take_them_and_wait_for_the_rest(client_for, ana:
     assert "You’re on the waitlist for the other 2." in text(client.get(answer["Location"]))
 
 
+def test_who_wants_more_than_are_left_says_so_at_once(client_for, ana: User, concert: Event) -> None:
+    category = TicketCategory.objects.get(event=concert, name="Standing")
+    assert "Do you want more than" not in text(client_for(ana).get(f"/events/{concert.pk}"))
+    TicketCategory.objects.filter(event=concert, name="Balcony").update(closed=True)
+    SeatInventory.objects.filter(category=category).update(capacity=3)
+
+    html = text(client_for(ana).get(f"/events/{concert.pk}"))
+
+    assert "Do you want more than 3?" in html
+    assert "<option>4</option>" in html
+    assert "<option>3</option>" not in html
+    assert 'name="partial" value="1"' in html
+
+
 def test_nothing_left_meanwhile_is_the_waitlist_alone(client_for, ana: User, concert: Event) -> None:
     category = TicketCategory.objects.get(event=concert, name="Standing")
     SeatInventory.objects.filter(category=category).update(capacity=1)

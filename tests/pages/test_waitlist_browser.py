@@ -166,14 +166,19 @@ def test_pages_of_the_waitlist_are_clean(
     gone = wait(ana, left)
     services.leave(user_id=ana.pk, event_id=left.event_id)
     fresh, _ = full_house(capacity=1, event__name="Fresh")
+    few = TicketCategoryFactory(event__name="Few left", name="Standing", capacity=3)
     organiser = OrganiserFactory(email="olga@example.test", password=PASSWORD)
     Event.objects.filter(pk=waited.event_id).update(created_by=organiser)
     page = browse()
     log_in(page, ana)
+    page.goto(f"/events/{few.event_id}")
+    page.get_by_text("Do you want more than 3?").click()
+    expect(page.get_by_label("How many in all?")).to_be_visible()
 
     found = [
         problem
         for address in (
+            f"/events/{few.event_id}",
             f"/events/{waited.event_id}",
             f"/events/{house.event_id}",
             f"/events/{fresh.event_id}",

@@ -11,13 +11,14 @@ from django.utils import timezone
 
 from accounts.models import StaffAction
 from bookings import services as bookings
-from bookings.waitingroom import services, store, tokens
+from bookings.waitingroom import services, store, tasks, tokens
 from bookings.waitingroom.erasure import leave_lines
 from bookings.waitingroom.locks import only_one
 from bookings.waitingroom.models import Place, WaitingRoom
 from bookings.waitingroom.refusals import LineAway, LineRestoring
-from bookings.waitingroom.services import journal
+from bookings.waitingroom.services import drawing, journal
 from bookings.waitingroom.services.journal import write_down
+from common import ratelimit
 from common.invariants import breaches
 from tests.factories import UserFactory
 from tests.races import race, results
@@ -482,3 +483,66 @@ def test_filling_that_was_killed_half_way_is_done_again():
     services.tick(event.pk)
 
     assert positions(event, persons) == [None, 1, 2, 3, 4]
+
+
+def test_draw_goes_on_where_it_was_killed():
+    event = line(lobby=True, max_active_users=1).event
+    persons = people(10)
+    join(event, *persons)
+    services.drain_journal(event.pk)
+    WaitingRoom.objects.filter(pk=event.pk).update(state="drawing", opens_at=timezone.now(), closed_at=timezone.now())
+    store.call("close_list", event.pk)
+    drawing.close_the_list(WaitingRoom.objects.get(pk=event.pk))
+    room = WaitingRoom.objects.get(pk=event.pk)
+    users = dict(Place.objects.filter(event=event).values_list("entry", "user_id"))
+    order = [users[entry].bytes for _, entry in drawing.drawn_order(room)]
+    keys = [key for key, _ in drawing.drawn_order(room)]
+    store.call("place", event.pk, 4, *(part for pair in list(zip(keys, order, strict=True))[:4] for part in pair))
+
+    services.draw_list(event.pk)
+
+    front = [*store.client().zrange(store.key(event.pk, "call"), 0, -1)]
+    assert [*front, *store.client().zrange(store.key(event.pk, "q"), 0, -1)] == order
+
+
+def test_large_line_is_drawn_and_filled_by_a_task_of_its_own(monkeypatch):
+    monkeypatch.setattr(drawing, "LARGE", 3)
+    event = line(lobby=True, max_active_users=1).event
+    persons = people(6)
+    join(event, *persons)
+    services.drain_journal(event.pk)
+    type(event).objects.filter(pk=event.pk).update(sale_starts_at=timezone.now())
+
+    queued = ratelimit.connection().llen("celery")
+    services.tick_all()
+    assert ratelimit.connection().llen("celery") == queued + 1
+    assert WaitingRoom.objects.get(pk=event.pk).state == "lobby"
+    tasks.work(event_id=str(event.pk))
+    assert WaitingRoom.objects.get(pk=event.pk).state == "open"
+    lose(event)
+    services.tick_all()
+    assert ratelimit.connection().llen("celery") == queued + 2
+    tasks.work(event_id=str(event.pk))
+
+    assert store.snapshot(event.pk).epoch == 2
+    assert sorted(filter(None, positions(event, persons))) == [1, 2, 3, 4, 5]
+
+
+def test_who_leaves_while_the_list_is_drawn_stays_away_even_if_redis_is_lost_then():
+    event = line(lobby=True, max_active_users=1).event
+    persons = people(6)
+    join(event, *persons)
+    services.drain_journal(event.pk)
+    WaitingRoom.objects.filter(pk=event.pk).update(state="drawing", opens_at=timezone.now(), closed_at=timezone.now())
+    store.call("close_list", event.pk)
+    drawing.close_the_list(WaitingRoom.objects.get(pk=event.pk))
+    services.leave(user_id=persons[0].pk, event_id=event.pk)
+    services.drain_journal(event.pk)
+    lose(event)
+
+    services.rebuild(event.pk)
+    services.draw_list(event.pk)
+
+    assert standing(event, persons[0]).status == "outside"
+    assert sorted(filter(None, positions(event, persons[1:]))) == [1, 2, 3, 4]
+    assert WaitingRoom.objects.get(pk=event.pk).list_size == 6

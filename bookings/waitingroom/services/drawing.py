@@ -23,12 +23,20 @@ log = structlog.get_logger(__name__)
 
 State = WaitingRoom.State
 LENIENT_MS = 120_000
+LARGE = 50_000
 ROWS = 20_000
+WRITE_KEYS = """
+    UPDATE waitingroom_place place SET order_key = given.key
+    FROM (SELECT unnest(%s::text[]) AS entry, unnest(%s::bigint[]) AS key) given
+    WHERE place.event_id = %s AND place.entry = given.entry AND place.order_key IS NULL
+"""
 
 
 def draw_list(event_id: UUID) -> bool:
     """
     Open a line whose time has come: close its list, draw it, let it move. False when it was not its time, or another is at it.
+
+    With a million people in the lobby this takes its time: see `is_large`.
 
     :raises store.Stale: if Redis lost the line
     :raises redis.RedisError: if Redis does not answer
@@ -59,29 +67,43 @@ def draw_list(event_id: UUID) -> bool:
     return True
 
 
+def is_large(event_id: UUID) -> bool:
+    """Whether drawing or filling this line is more than a tick should do: a task of its own does it then."""
+    people = Place.objects.filter(event_id=event_id).order_by()
+    return people[LARGE : LARGE + 1].exists()
+
+
+def is_due(event_id: UUID) -> bool:
+    """Whether the line's time to open has come."""
+    rooms = WaitingRoom.objects.filter(pk=event_id)
+    begun = rooms.filter(state=State.DRAWING)
+    return rooms.filter(state__in=[State.CLOSED, State.LOBBY], opens_at__lte=Now()).exists() or begun.exists()
+
+
 def listed(event_id: UUID) -> QuerySet[Place]:
     """Return the places on an event's list (once it is closed) or in its lobby."""
     return Place.objects.filter(event_id=event_id, arrival__isnull=False)
 
 
-@transaction.atomic
 def close_the_list(room: WaitingRoom) -> None:
     """Take the list and commit its root, and with it the order of everybody on it; the seed is shown from this commit on."""
+    # Nothing is read or worked out inside the transaction: a million people take some seconds.
     entries = fairness.closed_list(listed(room.pk).values_list("entry", flat=True).iterator(chunk_size=ROWS))
     seed = seeds.unseal(bytes(room.seed_encrypted))
     room.merkle_root, room.list_size, room.seed = fairness.merkle_root(entries), len(entries), seed.hex()
-    room.save(update_fields=["merkle_root", "list_size", "seed"])
     ordered = [entry for _, entry in fairness.order(seed, room.merkle_root, entries, bytes.fromhex(room.beacon))]
-    lists.keep(event_id=room.pk, ordered=ordered)
-    chain.append(
-        event_id=room.pk,
-        kind="draw",
-        seed=room.seed,
-        root=room.merkle_root,
-        beacon=room.beacon,
-        commitment=room.seed_hash,
-        size=room.list_size,
-    )
+    with transaction.atomic():
+        room.save(update_fields=["merkle_root", "list_size", "seed"])
+        lists.keep(event_id=room.pk, ordered=ordered)
+        chain.append(
+            event_id=room.pk,
+            kind="draw",
+            seed=room.seed,
+            root=room.merkle_root,
+            beacon=room.beacon,
+            commitment=room.seed_hash,
+            size=room.list_size,
+        )
 
 
 def drawn_order(room: WaitingRoom) -> list[tuple[int, str]]:
@@ -92,34 +114,32 @@ def drawn_order(room: WaitingRoom) -> list[tuple[int, str]]:
 
 
 def put_in_place(room: WaitingRoom) -> None:
-    """Put everybody drawn at their places in Redis, in chunks."""
-    people = dict(listed(room.pk).values_list("entry", "user_id").iterator(chunk_size=ROWS))
-    placed = ((people[entry].bytes, key) for key, entry in drawn_order(room) if entry in people)
-    for chunk in store.chunks(placed):
-        store.call("place", room.pk, *(part for member, key in chunk for part in (key, member)))
+    """Put everybody drawn who did not leave since at their places in Redis, in chunks, from where an earlier try stopped."""
+    still_here = listed(room.pk).filter(state__in=Place.LIVE)
+    people = dict(still_here.values_list("entry", "user_id").iterator(chunk_size=ROWS))
+    drawn = drawn_order(room)
+    done = int(store.client().hget(store.key(room.pk, "cfg"), "placed") or 0)
+    for chunk in store.chunks(drawn[done:]):
+        done += len(chunk)
+        present = ((key, people[entry].bytes) for key, entry in chunk if entry in people)
+        store.call("place", room.pk, done, *(part for pair in present for part in pair))
 
 
-def write_keys(event_id: UUID, *, limit: int = ROWS) -> int:
+def write_keys(event_id: UUID, *, limit: int = 5 * ROWS) -> int:
     """
     Write the order keys of people who were drawn into their rows, up to `limit`, and return how many there were.
 
     Nothing waits for it: a key that is not written yet is computed. Called by the tick until none is left.
     """
     room = WaitingRoom.objects.filter(pk=event_id).exclude(merkle_root="").first()
-    missing = listed(event_id).filter(order_key=None)
-    if room is None or not missing.exists():
+    if room is None or not listed(event_id).filter(order_key=None).exists():
         return 0
-    keys = {entry: key for key, entry in drawn_order(room)}
+    # Written in the order drawn, so what is there says where to go on; people who joined again stand behind by now.
+    begun = listed(event_id).filter(order_key__lt=store.LATE).count()
+    drawn = drawn_order(room)
     done = 0
-    while batch := list(missing.values_list("pk", "entry")[:ROWS]):
+    for chunk in store.chunks(drawn[begun : begun + limit] or drawn, ROWS):
         with connection.cursor() as cursor:
-            cursor.execute(
-                "UPDATE waitingroom_place place SET order_key = given.key"
-                " FROM (SELECT unnest(%s::bigint[]) AS id, unnest(%s::bigint[]) AS key) given"
-                " WHERE place.id = given.id AND place.order_key IS NULL",
-                [[pk for pk, _ in batch], [keys[entry] for _, entry in batch]],
-            )
-        done += len(batch)
-        if done >= limit:
-            break
+            cursor.execute(WRITE_KEYS, [[entry for _, entry in chunk], [key for key, _ in chunk], event_id])
+            done += cursor.rowcount
     return done

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 from bookings.waitingroom import chain, store
 from bookings.waitingroom.models import Place, WaitingRoom
 from bookings.waitingroom.refusals import LineRestoring, NoLine, NotInLine
-from bookings.waitingroom.services.drawing import draw_list, write_keys
+from bookings.waitingroom.services.drawing import draw_list, is_due, is_large, write_keys
 from bookings.waitingroom.services.journal import drain_journal
 from bookings.waitingroom.services.line import leave
 from bookings.waitingroom.services.recovery import reconcile, recover
@@ -40,7 +40,7 @@ def tick_all() -> int:
         ensure_room(event_id)
     for event_id in with_seats_again():
         open_line(event_id)
-    return sum(tick(event_id) for event_id in running())
+    return sum(tick(event_id, patient=False) for event_id in running())
 
 
 def running() -> list[UUID]:
@@ -67,18 +67,25 @@ def with_seats_again() -> list[UUID]:
     return [event_id for event_id in sold_out.values_list("pk", flat=True) if seats(event_id)[0] > 0]
 
 
-def tick(event_id: UUID) -> int:
+def tick(event_id: UUID, *, patient: bool = True) -> int:
     """
     Do everything that is due in one line and return how many people were let in.
 
-    Any number of processes may do it at once: what must be done by one is under the line's lock, and how many may be active
-    is decided inside Redis. With Redis away nothing is let in, and nothing is lost.
+    Unless `patient`, a large line is drawn or filled by a task of its own, and this only asks for it. Any number of processes
+    may do it at once: what must be done by one is under the line's lock, and how many may be active is decided inside Redis.
+    With Redis away nothing is let in, and nothing is lost.
     """
     try:
         follow_event(event_id)
+        if not patient and is_due(event_id) and is_large(event_id):
+            ask_for_work(event_id)
+            return 0
         try:
             return step(event_id)
         except store.Stale:
+            if not patient and is_large(event_id):
+                ask_for_work(event_id)
+                return 0
             recover(event_id)
             return step(event_id)
     except LineRestoring:
@@ -88,6 +95,13 @@ def tick(event_id: UUID) -> int:
     except (store.Stale, RedisError) as error:
         log.warning("line.tick_failed", line=str(event_id), error=type(error).__name__)
         return 0
+
+
+def ask_for_work(event_id: UUID) -> None:
+    """Have a worker tick this line with as much time as it takes."""
+    from bookings.waitingroom.tasks import work
+
+    work.delay(event_id=str(event_id))
 
 
 def step(event_id: UUID) -> int:

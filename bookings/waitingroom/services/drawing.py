@@ -14,7 +14,7 @@ from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
 from bookings.waitingroom import chain, fairness, lists, seeds, store
-from bookings.waitingroom.locks import only_one
+from bookings.waitingroom.locks import JOURNAL, KEYS, only_one
 from bookings.waitingroom.models import Place, WaitingRoom
 from bookings.waitingroom.services.journal import drain_journal
 from bookings.waitingroom.signals import line_opened
@@ -51,9 +51,10 @@ def draw_list(event_id: UUID) -> bool:
             return False
         store.call("close_list", event_id)
         if not room.is_drawn:
-            while drain_journal(event_id):
-                pass
-            close_the_list(room)
+            with only_one(event_id, JOURNAL, wait=True):  # nobody leaves or comes on the list while it is taken
+                while drain_journal(event_id):
+                    pass
+                close_the_list(room)
         put_in_place(room)
         store.call("open", event_id, LENIENT_MS)
         with transaction.atomic():
@@ -131,9 +132,21 @@ def write_keys(event_id: UUID, *, limit: int = 5 * ROWS) -> int:
 
     Nothing waits for it: a key that is not written yet is computed. Called by the tick until none is left.
     """
-    room = WaitingRoom.objects.filter(pk=event_id).exclude(merkle_root="").first()
-    if room is None or not listed(event_id).filter(order_key=None).exists():
+    if not lacks_keys(event_id):
         return 0
+    with only_one(event_id, KEYS) as mine:
+        return write_some_keys(WaitingRoom.objects.get(pk=event_id), limit) if mine else 0
+
+
+def lacks_keys(event_id: UUID) -> bool:
+    """Whether somebody drawn has no order key in their row yet."""
+    drawn = WaitingRoom.objects.filter(pk=event_id).exclude(merkle_root="")
+    return drawn.exists() and listed(event_id).filter(order_key=None).exists()
+
+
+def write_some_keys(room: WaitingRoom, limit: int) -> int:
+    """Write up to `limit` order keys, in the order drawn."""
+    event_id = room.pk
     # Written in the order drawn, so what is there says where to go on; people who joined again stand behind by now.
     begun = listed(event_id).filter(order_key__lt=store.LATE).count()
     drawn = drawn_order(room)

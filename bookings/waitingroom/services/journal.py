@@ -18,7 +18,7 @@ from django.db import connection, transaction
 from django.db.models import Max
 
 from bookings.waitingroom import chain, seeds, store
-from bookings.waitingroom.locks import only_one
+from bookings.waitingroom.locks import JOURNAL, only_one
 from bookings.waitingroom.models import Place, WaitingRoom
 from bookings.waitingroom.moves import IN_LOBBY, moves_of
 
@@ -99,7 +99,7 @@ def drain_journal(event_id: UUID, *, batches: int = 20) -> int:
     :raises redis.RedisError: if Redis does not answer
     """
     done = 0
-    with only_one(event_id) as mine:
+    with only_one(event_id, JOURNAL) as mine:
         if not mine:
             return 0
         for _ in range(batches):

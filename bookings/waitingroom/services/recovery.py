@@ -15,10 +15,10 @@ from django.db.models.functions import Now
 
 from bookings.models import Booking
 from bookings.waitingroom import chain, store
-from bookings.waitingroom.locks import only_one
+from bookings.waitingroom.locks import JOURNAL, only_one
 from bookings.waitingroom.models import Place, WaitingRoom
 from bookings.waitingroom.refusals import LineRestoring
-from bookings.waitingroom.services.drawing import drawn_order
+from bookings.waitingroom.services.drawing import drawn_order, lacks_keys
 from bookings.waitingroom.services.journal import drain_journal
 from bookings.waitingroom.services.rooms import OVER, configuration, ensure_room, seats
 
@@ -65,35 +65,41 @@ def rebuild(event_id: UUID) -> int:
     with only_one(event_id) as mine:
         if not mine:
             raise LineRestoring(retry_after=2)
-        head, client = store.key(event_id, "cfg"), store.client()
-        if client.exists(head):
-            client.hset(head, "state", "rebuilding")
-        write_down_the_rest(event_id)
-        WaitingRoom.objects.filter(pk=event_id).update(epoch=F("epoch") + 1, journal_number=0)
-        room = WaitingRoom.objects.select_related("event").get(pk=event_id)
-        if room.epoch > 1:
-            chain.append(event_id=event_id, kind="restored", epoch=room.epoch)
-        store.wipe(event_id)
-        client.delete(head)
-        known = {name: value for name, value in configuration(room).items() if name != "state"}
-        client.hset(head, mapping={**known, "epoch": room.epoch, "state": "rebuilding", "jn": 0})
-        count = fill(room)
-        now = store.milliseconds_now()
-        lenient = now + LENIENT_MS
-        state = str(room.state)
-        client.hset(
-            head,
-            mapping={
-                "state": state,
-                "revision": room.revision,
-                "hbfrom": lenient,
-                "beat": now,
-                "tick": 0,
-                "seats": seats(event_id)[0],
-            },
-        )
-        if room.state in OVER:
-            store.expire(event_id, KEEP_SECONDS)
+        with only_one(event_id, JOURNAL, wait=True):
+            return fill_anew(event_id)
+
+
+def fill_anew(event_id: UUID) -> int:
+    """Write down what Redis still has, begin a new epoch, and put everybody in place."""
+    head, client = store.key(event_id, "cfg"), store.client()
+    if client.exists(head):
+        client.hset(head, "state", "rebuilding")
+    write_down_the_rest(event_id)
+    WaitingRoom.objects.filter(pk=event_id).update(epoch=F("epoch") + 1, journal_number=0)
+    room = WaitingRoom.objects.select_related("event").get(pk=event_id)
+    if room.epoch > 1:
+        chain.append(event_id=event_id, kind="restored", epoch=room.epoch)
+    store.wipe(event_id)
+    client.delete(head)
+    known = {name: value for name, value in configuration(room).items() if name != "state"}
+    client.hset(head, mapping={**known, "epoch": room.epoch, "state": "rebuilding", "jn": 0})
+    count = fill(room)
+    now = store.milliseconds_now()
+    lenient = now + LENIENT_MS
+    state = str(room.state)
+    client.hset(
+        head,
+        mapping={
+            "state": state,
+            "revision": room.revision,
+            "hbfrom": lenient,
+            "beat": now,
+            "tick": 0,
+            "seats": seats(event_id)[0],
+        },
+    )
+    if room.state in OVER:
+        store.expire(event_id, KEEP_SECONDS)
     log.warning("line.rebuilt", line=str(event_id), epoch=room.epoch, people=count)
     return count
 
@@ -116,7 +122,7 @@ def fill(room: WaitingRoom) -> int:
         client.xadd(store.key(event_id, "ev"), {"o": "-"}, id=f"{beginning}-{int(sequence) + 1}")
         client.xtrim(store.key(event_id, "ev"), maxlen=0, approximate=False)
     places = Place.objects.filter(event_id=event_id)
-    drawn = {entry: key for key, entry in drawn_order(room)} if room.is_drawn and lacks_keys(event_id) else {}
+    drawn = {entry: key for key, entry in drawn_order(room)} if lacks_keys(event_id) else {}
     highest = 0
 
     def order_of(key: int | None, arrival: int | None, entry: str) -> int:
@@ -139,11 +145,6 @@ def fill(room: WaitingRoom) -> int:
     remember(event_id)
     client.hset(store.key(event_id, "cfg"), "seq", highest + GAP if room.epoch > 1 else 0)
     return count
-
-
-def lacks_keys(event_id: UUID) -> bool:
-    """Whether somebody drawn has no order key in their row yet."""
-    return Place.objects.filter(event_id=event_id, arrival__isnull=False, order_key=None).exists()
 
 
 def fill_front(room: WaitingRoom) -> int:

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 from bookings.waitingroom import chain, store
 from bookings.waitingroom.models import Place, WaitingRoom
 from bookings.waitingroom.refusals import LineRestoring, NoLine, NotInLine
-from bookings.waitingroom.services.drawing import draw_list, is_due, is_large, write_keys
+from bookings.waitingroom.services.drawing import draw_list, is_due, is_large, lacks_keys, write_keys
 from bookings.waitingroom.services.journal import drain_journal
 from bookings.waitingroom.services.line import leave
 from bookings.waitingroom.services.recovery import reconcile, recover
@@ -77,17 +77,16 @@ def tick(event_id: UUID, *, patient: bool = True) -> int:
     """
     try:
         follow_event(event_id)
-        if not patient and is_due(event_id) and is_large(event_id):
+        if not patient and (is_due(event_id) or lacks_keys(event_id)) and is_large(event_id):
             ask_for_work(event_id)
-            return 0
         try:
-            return step(event_id)
+            return step(event_id, patient=patient)
         except store.Stale:
             if not patient and is_large(event_id):
                 ask_for_work(event_id)
                 return 0
             recover(event_id)
-            return step(event_id)
+            return step(event_id, patient=patient)
     except LineRestoring:
         return 0
     except NoLine:
@@ -101,24 +100,26 @@ def ask_for_work(event_id: UUID) -> None:
     """Have a worker tick this line with as much time as it takes."""
     from bookings.waitingroom.tasks import work
 
-    work.delay(event_id=str(event_id))
+    work.apply_async(kwargs={"event_id": str(event_id)}, expires=60)
 
 
-def step(event_id: UUID) -> int:
+def step(event_id: UUID, *, patient: bool) -> int:
     """Do what is due, with Redis in order."""
+    quick = patient or not is_large(event_id)
     room = WaitingRoom.objects.select_related("event").get(pk=event_id)
     left, held = seats(event_id)
     configure(room, left=left)
     drain_journal(event_id)
     reconcile(event_id)
-    draw_list(event_id)
+    if quick:
+        draw_list(event_id)
     if room.state in {State.OPEN, State.PAUSED} and sells_nothing_more(room, left, held):
         end(room, State.SOLD_OUT)
         return 0
     done = store.promote(event_id, epoch=room.epoch, beat=True)
     drain_journal(event_id)
-    if room.is_drawn:
-        write_keys(event_id)
+    while quick and write_keys(event_id):
+        continue
     return done.called
 
 

@@ -7,6 +7,7 @@ from threading import Lock
 from typing import Any
 from uuid import UUID
 
+import structlog
 from django.db import connection
 from django.db.models import Sum
 from django.utils import timezone
@@ -17,7 +18,8 @@ from bookings.waitingroom.models import WaitingRoom
 from bookings.waitingroom.plots import plot
 from events.models import SeatInventory
 
-MINUTES = 60
+log = structlog.get_logger(__name__)
+
 HOUR_SECONDS = 15  # how long the hour's figures are kept in this process: they are the dear ones
 TOTALS = """
     SELECT count(*) FILTER (WHERE admitted_at IS NOT NULL),
@@ -148,11 +150,13 @@ class Console:
 
 def console(room: WaitingRoom) -> Console:
     """Return one moment of a sale; Redis being away shows as such, with what PostgreSQL knows."""
+    line: store.Snapshot | None = None
+    refused: int | None = None
     try:
         line = store.snapshot(room.event_id)
         refused = int(store.client().hget(store.key(room.event_id, "cfg"), "refused") or 0)
-    except (store.Stale, RedisError):
-        line = refused = None
+    except (store.Stale, RedisError) as error:
+        log.info("console.without_redis", line=str(room.event_id), error=type(error).__name__)
     links = chain.head(room.event_id).number
     return Console(room, timezone.now(), seats_of(room.event_id), hour_of(room), links, line, refused)
 

@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 from bookings.waitingroom import services
 from bookings.waitingroom.models import Place
 from bookings.waitingroom.refusals import NotInLine
+from bookings.waitingroom.wishes import Wish
 from common.errors import Unavailable
 
 log = structlog.get_logger(__name__)
@@ -20,6 +21,7 @@ def leave_lines(*, user_id: UUID, **_: object) -> None:
     with transaction.atomic():
         places = Place.objects.filter(user_id=user_id, state__in=Place.LIVE)
         events = list(places.values_list("event_id", flat=True))
+        Wish.objects.filter(user_id=user_id).delete()
         places.update(state=Place.State.LEFT, outcome="left", ended_at=Now())
         for event_id in events:
             transaction.on_commit(partial(leave_line, user_id, event_id), robust=True)

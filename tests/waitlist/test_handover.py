@@ -12,6 +12,7 @@ from bookings.models import Booking
 from bookings.services import cancel_booking, confirm_booking, hold_seats
 from bookings.waitingroom import services as lines
 from bookings.waitingroom import store
+from bookings.waitingroom.erasure import leave_lines
 from bookings.waitingroom.models import Place, WaitingRoom
 from bookings.waitingroom.wishes import Wish, freeze, set_wish
 from common import jobs
@@ -164,6 +165,20 @@ def test_who_bought_left_or_never_came_has_nothing_to_claim(rush: Event) -> None
         with pytest.raises(handover.NothingToClaim):
             handover.claim(user_id=person.pk, event_id=rush.pk, quantity=1)
     assert WaitlistEntry.objects.count() == 0
+
+
+def test_an_erased_person_has_no_wishes_and_nothing_to_claim(rush: Event) -> None:
+    buyer, person, other = line_up(rush, 3)
+    wants(person, rush)
+    lines.drain_journal(rush.pk)
+    leave_lines(user_id=person.pk)
+    sell_out(rush, buyer)
+
+    finish(rush)
+
+    assert Wish.objects.filter(user=person).count() == 0
+    assert WaitlistEntry.objects.count() == 0
+    assert list(Wish.objects.filter(waitlist_since__isnull=False).values_list("user_id", flat=True)) == [other.pk]
 
 
 def test_seats_that_come_back_are_offered_in_the_order_of_the_line(rush: Event) -> None:

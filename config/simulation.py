@@ -248,7 +248,7 @@ class Client:
 # -- The picture ------------------------------------------------------------------------------------------------------
 
 WIDTH, HEIGHT = 880, 420
-LEFT, RIGHT, TOP, BOTTOM = 56, 120, 58, 48
+LEFT, RIGHT, TOP, BOTTOM = 56, 120, 74, 48
 STYLE = """
   text { font: 14px system-ui, sans-serif; fill: #1b1a22 } .title { font-weight: 700; font-size: 17px } .small { fill: #5c5a67 }
   .paper { fill: #ffffff } .grid { stroke: #e4e1ea } .mark { stroke: #8a8796; stroke-dasharray: 2 4 }
@@ -296,10 +296,10 @@ def plot(sale: Sale, *, lobby: float) -> str:
         )
     if lobby < last:
         parts.append(
-            f'<line class="mark" x1="{x(lobby):.1f}" x2="{x(lobby):.1f}" y1="{TOP - 6}" y2="{HEIGHT - BOTTOM}"/>'
+            f'<line class="mark" x1="{x(lobby):.1f}" x2="{x(lobby):.1f}" y1="{TOP - 22}" y2="{HEIGHT - BOTTOM}"/>'
         )
         parts.append(
-            f'<text class="small" x="{x(lobby) + 6:.1f}" y="{TOP + 6}">the sale opens, the lobby is drawn</text>'
+            f'<text class="small" x="{x(lobby) + 6:.1f}" y="{TOP - 12}">the sale opens, the lobby is drawn</text>'
         )
     series = {"line": ("in line", "in_line"), "let": ("let in", "let_in"), "sold": ("tickets sold", "sold")}
     ends: list[float] = []

@@ -32,13 +32,13 @@ def breach(event, *arguments: str) -> str:
 
 
 def by_force(statement: str, *arguments) -> None:
-    """Change rows as somebody with the database in their hands would: with the triggers switched off."""
+    """Change the chain as somebody with the database in their hands would: with its triggers switched off."""
     with connection.cursor() as cursor:
-        cursor.execute("SET session_replication_role = replica")
+        cursor.execute("ALTER TABLE waitingroom_chainlink DISABLE TRIGGER USER")
         try:
             cursor.execute(statement, arguments)
         finally:
-            cursor.execute("SET session_replication_role = DEFAULT")
+            cursor.execute("ALTER TABLE waitingroom_chainlink ENABLE TRIGGER USER")
 
 
 def holds(receipt) -> bool:
@@ -141,3 +141,123 @@ def test_a_whole_line_verifies_from_rows_and_from_the_download_alone(api, tmp_pa
     assert kinds == ["lobby", "opened", "draw", "open", "pause", "resume", "rate"]
     assert staff.email not in download.read_text()
     assert "wheelchair" not in download.read_text()
+
+
+def seated(event, place: int) -> str:
+    return next(lists.ordered(event.pk, first=place, last=place))
+
+
+def insert_an_entry(event):
+    part = ListPart.objects.get(event=event)
+    stranger = bytes(32)
+    ListPart.objects.update(leaves=stranger + bytes(part.leaves), places=bytes(part.places) + stranger)
+    return "BREACH in list: The list has 21 entries, 20 were in the lobby at opening."
+
+
+def exchange_two_places(event):
+    places = bytes(ListPart.objects.get(event=event).places)
+    first, second = seated(event, 1), seated(event, 2)
+    ListPart.objects.update(places=places[32:64] + places[:32] + places[64:])
+    return f"BREACH in order: Place 1 belongs to {first}, the list gives it to {second}."
+
+
+def swap_an_entry(event):
+    places = bytes(ListPart.objects.get(event=event).places)
+    ListPart.objects.update(places=bytes(32) + places[32:])
+    return "BREACH in list: The list is not the one whose root was published at opening."
+
+
+def change_the_seed(event):
+    WaitingRoom.objects.update(seed="ee" * 32)
+    return "BREACH in chain: The seed is not the one that link 3 recorded."
+
+
+def change_the_promise(event):
+    WaitingRoom.objects.update(seed_hash="ee" * 32)
+    return "BREACH in chain: The commitment is not the one that link 1 recorded."
+
+
+def remove_a_link(event):
+    by_force("DELETE FROM waitingroom_chainlink WHERE number = 4")
+    return "BREACH in chain: Link 4 is missing: number 5 stands in its place."
+
+
+def change_a_link(event):
+    by_force("UPDATE waitingroom_chainlink SET payload = '{}' WHERE number = 5")
+    return "BREACH in chain: Link 5 was changed: its hash differs."
+
+
+def move_a_row(event):
+    last = Place.objects.filter(event=event, arrival__isnull=False).order_by("-order_key").first()
+    Place.objects.filter(pk=last.pk).update(order_key=0)
+    return f"BREACH in places: {seated(event, 1)} (place 1) stands behind place 20."
+
+
+def add_a_row(event):
+    Place.objects.create(
+        event=event, user=UserFactory(), entry="ab" * 32, order_key=5, joined_at=WaitingRoom.objects.get().created_at
+    )
+    return f"BREACH in places: {'ab' * 32} has a place among those drawn (key 5) and is not on the list."
+
+
+@pytest.mark.parametrize(
+    "tamper",
+    [
+        insert_an_entry,
+        exchange_two_places,
+        swap_an_entry,
+        change_the_seed,
+        change_the_promise,
+        remove_a_link,
+        change_a_link,
+        move_a_row,
+        add_a_row,
+    ],
+    ids=lambda tamper: tamper.__name__,
+)
+def test_whoever_tampers_with_the_rows_is_found(tamper):
+    event, _ = drawn_line(count=20, max_active_users=3)
+    assert "Fair: everything" in check(event)
+
+    expected = tamper(event)
+
+    assert breach(event) == expected
+
+
+def test_a_file_of_another_event_and_what_is_no_file_are_refused(tmp_path):
+    event, other = drawn_line(count=2)[0], EventFactory()
+    download = tmp_path / "download.json"
+    download.write_text(json.dumps(receipts.published(event.pk)))
+
+    assert "Fair: everything" in check(event, "--file", str(download))
+    assert breach(other, "--file", str(download)) == f"BREACH in file: The file is of event {event.pk}."
+    assert "can not be read" in breach(event, "--file", str(tmp_path / "nothing.json"))
+    assert breach(other) == NoLine.message
+    download.write_text("[]")
+    assert "can not be read" in breach(event, "--file", str(download))
+
+
+def test_published_pieces_put_together_are_the_whole(api):
+    event, _ = drawn_line(count=7, late=1)
+    address = f"/api/v1/queue/fairness/{event.pk}"
+    whole = receipts.published(event.pk)
+
+    pieces = [api.get(f"{address}?first={first}&count=3&after={first - 1}&links=3").body["data"] for first in (1, 4, 7)]
+
+    assert [entry for piece in pieces for entry in piece["entries"]] == whole["entries"]
+    assert [link for piece in pieces for link in piece["chain"]] == whole["chain"][:9]
+    assert pieces[0]["head"] == {"number": len(whole["chain"]), "hash": whole["chain"][-1]["hash"]}
+    assert api.last.headers["Cache-Control"] == "public, max-age=5"
+    assert api.get(f"{address}?count=20000").status == 400
+    assert api.get(f"/api/v1/queue/fairness/{EventFactory().pk}").status == 404
+
+
+def test_a_receipt_over_the_api_is_ones_own(api):
+    event, (person, *_) = drawn_line(count=3)
+
+    status, body = api.as_user(person).get(f"/api/v1/queue/receipt/{event.pk}")
+
+    own = receipts.receipt_of(user_id=person.pk, event_id=event.pk)
+    assert (status, body["data"]) == (200, receipts.rendered(own))
+    assert api.get(f"/api/v1/queue/receipt/{event.pk}").status == 401
+    assert api.as_user(UserFactory()).get(f"/api/v1/queue/receipt/{event.pk}").body["code"] == "not_in_line"

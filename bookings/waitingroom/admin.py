@@ -131,7 +131,11 @@ class WaitingRoomAdmin(ReadOnlyAdmin):
         "resume",
         "pace",
         "message_all",
-        {"title": "More", "icon": "more_horiz", "items": ["admit", "open_lobby", "open_line", "close"]},
+        {
+            "title": "More",
+            "icon": "more_horiz",
+            "items": ["admit", "open_lobby", "open_line", "drain", "let_join_again", "close"],
+        },
     ]
     fieldsets = [
         (None, {"fields": ["event_name", "coloured_state", "message"]}),
@@ -164,14 +168,18 @@ class WaitingRoomAdmin(ReadOnlyAdmin):
         return broken(room.merkle_root or "–")
 
     # Each deed is offered where it is possible; when it is sent the service decides, and says why not.
-    def may(self, request: HttpRequest, object_id: Any, *states: str) -> bool:
+    def may(self, request: HttpRequest, object_id: Any, *states: str, **more: bool) -> bool:
         if not self.has_act_permission(request):
             return False
-        return (
-            object_id is None
-            or request.method == "POST"
-            or WaitingRoom.objects.filter(pk=object_id, state__in=states).exists()
-        )
+        if object_id is None or request.method == "POST":
+            return True
+        return WaitingRoom.objects.filter(pk=object_id, state__in=states, **more).exists()
+
+    def has_drain_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return self.may(request, object_id, State.OPEN, State.PAUSED, draining=False)
+
+    def has_let_join_again_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
+        return self.may(request, object_id, State.OPEN, State.PAUSED, draining=True)
 
     def has_pause_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         return self.may(request, object_id, State.OPEN)
@@ -369,6 +377,43 @@ class WaitingRoomAdmin(ReadOnlyAdmin):
             object_id,
             lambda pk: services.open_line(pk, actor_id=request.user.pk, reason=reason),
             "The sale is open.",
+        )
+
+    @action(
+        description="Let nobody else join",
+        url_path="drain",
+        permissions=["drain"],
+        icon="logout",
+        dialog={
+            "title": "Let nobody else join",
+            "description": "Nobody new lines up. Who stands in line is let in as before, and the line ends when it is empty.",
+            "form_class": ReasonForm,
+            "form_submit_text": "Let nobody else join",
+        },
+    )
+    def drain(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
+        reason = form.cleaned_data["reason"]
+        return self.act(
+            request,
+            object_id,
+            lambda pk: services.drain(pk, actor_id=request.user.pk, reason=reason),
+            "Nobody else can join; who stands in line is let in.",
+        )
+
+    @action(
+        description="Let people join again",
+        url_path="let-join-again",
+        permissions=["let_join_again"],
+        icon="login",
+        dialog={"title": "Let people join again", "form_class": ReasonForm, "form_submit_text": "Let them join"},
+    )
+    def let_join_again(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
+        reason = form.cleaned_data["reason"]
+        return self.act(
+            request,
+            object_id,
+            lambda pk: services.let_join_again(pk, actor_id=request.user.pk, reason=reason),
+            "People can join the line again.",
         )
 
     @action(

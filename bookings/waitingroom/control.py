@@ -76,6 +76,14 @@ DEEDS: dict[str, tuple[Callable[[WaitingRoom, UUID, Wish], object], str]] = {
         lambda room, actor_id, wish: services.open_line(room.pk, actor_id=actor_id, reason=wish["reason"]),
         "The sale is open.",
     ),
+    "drain": (
+        lambda room, actor_id, wish: services.drain(room.pk, actor_id=actor_id, reason=wish["reason"]),
+        "Nobody else can join; who stands in line is let in.",
+    ),
+    "let_join_again": (
+        lambda room, actor_id, wish: services.let_join_again(room.pk, actor_id=actor_id, reason=wish["reason"]),
+        "People can join the line again.",
+    ),
     "close": (
         lambda room, actor_id, wish: services.close(room.pk, actor_id=actor_id, reason=wish["reason"]),
         "The line is closed.",

@@ -34,6 +34,9 @@ class WaitingRoom(models.Model):
     rate_per_minute = models.PositiveIntegerField(
         null=True, blank=True, help_text="At most so many are let in per minute. Empty: as many as there is room for."
     )
+    draining = models.BooleanField(
+        default=False, db_default=False, editable=False, help_text="Nobody new lines up; who stands in line is let in."
+    )
     message = models.CharField(max_length=300, blank=True, default="", help_text="Shown to everyone in line.")
     revision = models.PositiveIntegerField(
         default=0,

@@ -24,6 +24,8 @@ WORDS = {
     "pause": "The line was paused",
     "resume": "The line went on",
     "rate": "The pace was changed",
+    "drain": "Nobody new could line up any more",
+    "joinable": "People could line up again",
     "restored": "The line was restored from its book",
     "message": "Everybody in line was told something",
     "soldOut": "Everything was sold",

@@ -11,6 +11,7 @@ from bookings.services import confirm_booking, hold_seats
 from bookings.waitingroom import console, services, store
 from bookings.waitingroom.models import ChainLink, Place, WaitingRoom
 from bookings.waitingroom.plots import plot
+from bookings.waitingroom.refusals import LineClosed
 from events.models import Event
 from tests.factories import EventFactory, StaffFactory, TicketCategoryFactory, UserFactory
 
@@ -185,6 +186,29 @@ def test_lobby_and_sale_are_opened_by_hand(staff) -> None:
     event.refresh_from_db()
     assert event.sale_starts_at <= timezone.now()
     assert [name for name, _ in audit()] == ["open_lobby", "open_line"]
+
+
+def test_a_line_that_nobody_else_may_join_serves_who_is_in_it_and_ends(staff, rush: Event) -> None:
+    first, second = line_up(rush, 2)
+
+    assert "Nobody else can join" in act(staff, rush, "drain")
+    with pytest.raises(LineClosed, match="takes nobody else"):
+        services.join(user_id=UserFactory().pk, event_id=rush.pk)
+    assert services.join(user_id=second.pk, event_id=rush.pk).position == 1
+    act(staff, rush, "let-join-again")
+    third = UserFactory()
+    assert services.join(user_id=third.pk, event_id=rush.pk).position == 2
+    act(staff, rush, "drain")
+    for person in (first, second, third):
+        services.tick(rush.pk)
+        assert WaitingRoom.objects.get().state == "open"
+        assert services.status(user_id=person.pk, event_id=rush.pk).status == "active"
+        services.leave(user_id=person.pk, event_id=rush.pk)
+    services.tick(rush.pk)
+
+    assert WaitingRoom.objects.get().state == "ended"
+    assert [name for name, _ in audit()] == ["drain_line", "let_join_again", "drain_line"]
+    assert links(rush)[-4:] == ["drain", "joinable", "drain", "ended"]
 
 
 def test_closing_ends_the_line(staff, rush: Event) -> None:

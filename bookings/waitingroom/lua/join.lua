@@ -8,6 +8,7 @@ if redis.call('ZSCORE', Q, user) or redis.call('ZSCORE', ACT, user) or redis.cal
   if known[1] ~= 'F' then return known end
 end
 if redis.call('HGET', FIN, user) == 'f' then return answer('F', 'f') end
+if c.drain == '1' and restored == '' then return answer('C') end
 if redis.call('ZSCORE', ACT, user) then end_slot(user, 'x') end  -- over, and no sweep came by yet: told before the new place
 local key
 if c.state == 'lobby' then

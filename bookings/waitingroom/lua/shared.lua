@@ -8,7 +8,8 @@ local SWEEP = 500  -- how many one call moves at most, so that none takes long
 local function whole(number) return string.format('%.0f', number) end
 
 local NAMES = {'epoch', 'state', 'max', 'slot', 'claim', 'rate', 'lobby', 'opens', 'closes', 'seats', 'hbfrom', 'hbi', 'hbn',
-  'hbp', 'hm0', 'hm1', 'hm2', 'tick', 'beat', 'asked', 'period', 'tok', 'tokat', 'ew', 'ewat', 'ewn', 'ewc', 'message', 'jn', 'revision'}
+  'hbp', 'hm0', 'hm1', 'hm2', 'tick', 'beat', 'asked', 'period', 'tok', 'tokat', 'ew', 'ewat', 'ewn', 'ewc', 'message', 'jn', 'revision',
+  'drain'}
 local c = {}
 do
   local found = redis.call('HMGET', CFG, unpack(NAMES))

@@ -83,6 +83,8 @@ def closed(answer: store.Answer, event_id: UUID) -> Exception:
         return LineSoldOut()
     if answer.state == "ended":
         return LineEnded()
+    if answer.state in {"open", "paused"}:
+        return LineClosed("This line takes nobody else. Who stands in it is still let in.")
     opens = answer.lobby or answer.opens
     return LineClosed(opens_at=iso(store.instant(opens)) if opens else None)
 

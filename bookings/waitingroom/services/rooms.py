@@ -98,6 +98,7 @@ def configuration(room: WaitingRoom, *, left: int = -1) -> dict[str, Any]:
         "period": settings.QUEUE_PROMOTE_SECONDS * 1000,
         "hbp": store.PRESENCE_MS,
         "message": room.message,
+        "drain": int(room.draining),
         "seats": left,
     }
 
@@ -137,6 +138,8 @@ IN_THE_CHAIN: dict[str, Callable[[WaitingRoom], dict[str, Any]]] = {
     "resume_line": lambda room: {"kind": "resume"},
     "set_line_rate": lambda room: {"kind": "rate", "perMinute": room.rate_per_minute},
     "set_line_message": lambda room: {"kind": "message", "text": room.message},
+    "drain_line": lambda room: {"kind": "drain"},
+    "let_join_again": lambda room: {"kind": "joinable"},
     "reopen_line": lambda room: {"kind": "reopened"},
     "close_line": lambda room: {"kind": "ended"},
 }
@@ -244,6 +247,7 @@ def reopen(event_id: UUID, *, actor_id: UUID | None = None, reason: str = "") ->
             sources=OVER,
             state=State.OPEN,
             ended_at=None,
+            draining=False,
             message="",
         )
 
@@ -299,6 +303,38 @@ def resume(event_id: UUID, *, actor_id: UUID | None = None, reason: str = "") ->
         sources=(State.PAUSED,),
         state=State.OPEN,
         message="",
+    )
+
+
+def drain(event_id: UUID, *, actor_id: UUID | None = None, reason: str = "") -> WaitingRoom:
+    """
+    Let nobody new line up; who stands in line is let in as before, and the line ends when it is empty.
+
+    :raises IllegalTransition: if the line has not opened yet, or is over
+    """
+    return change(
+        event_id,
+        action="drain_line",
+        actor_id=actor_id,
+        reason=reason,
+        sources=(State.OPEN, State.PAUSED),
+        draining=True,
+    )
+
+
+def let_join_again(event_id: UUID, *, actor_id: UUID | None = None, reason: str = "") -> WaitingRoom:
+    """
+    Let people line up again after `drain`.
+
+    :raises IllegalTransition: if the line has not opened yet, or is over
+    """
+    return change(
+        event_id,
+        action="let_join_again",
+        actor_id=actor_id,
+        reason=reason,
+        sources=(State.OPEN, State.PAUSED),
+        draining=False,
     )
 
 

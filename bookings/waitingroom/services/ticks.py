@@ -120,6 +120,8 @@ def step(event_id: UUID, *, patient: bool) -> int:
     drain_journal(event_id)
     while quick and write_keys(event_id):
         continue
+    if room.draining and not done.waiting + done.in_call + done.active + done.away:
+        end(room, State.ENDED)
     return done.called
 
 

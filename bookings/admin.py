@@ -12,12 +12,14 @@ from unfold.decorators import action, display
 from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminTextareaWidget
 
+from accounts.exports import ExportableAdmin
 from bookings.models import Booking, BookingSeat, BookingTransition, Ticket, TicketChange, TicketHandover
 from bookings.references import normalise_reference, spoken
 from bookings.services import cancel_booking_by_staff
 from common.admin import ReadOnlyAdmin, ReadOnlyInline, redirect_from_dialog
 from common.errors import FairseatError
 from common.money import display as money
+from common.money import to_decimal
 
 STATUS_COLOURS = {
     "offered": "info",
@@ -78,7 +80,7 @@ class HistoryInline(ReadOnlyInline):
 
 
 @admin.register(Booking)
-class BookingAdmin(ReadOnlyAdmin):
+class BookingAdmin(ExportableAdmin, ReadOnlyAdmin):
     list_display = [
         "spoken_reference",
         "coloured_status",
@@ -97,7 +99,27 @@ class BookingAdmin(ReadOnlyAdmin):
     date_hierarchy = "created_at"
     ordering = ["-created_at", "id"]
     inlines = [TicketInline, BookingSeatInline, HistoryInline]
+    actions = ["export_csv", "export_xlsx"]
     actions_detail = ["cancel_one"]
+    export_related = ["event", "category", "user"]
+    export_columns = [
+        ("reference", "reference"),
+        ("status", "status"),
+        ("source", "source"),
+        ("event", "event.name"),
+        ("starts at", "event.starts_at"),
+        ("category", "category.name"),
+        ("quantity", "quantity"),
+        ("amount", lambda booking: to_decimal(booking.amount_minor, booking.currency)),
+        ("currency", "currency"),
+        ("refunded", lambda booking: to_decimal(booking.refund_minor, booking.currency)),
+        ("buyer", "user.name"),
+        ("e-mail", "user.email"),
+        ("created at", "created_at"),
+        ("confirmed at", "confirmed_at"),
+        ("ended at", "ended_at"),
+        ("why it ended", "end_reason"),
+    ]
     fieldsets = [
         (None, {"fields": ["spoken_reference", "coloured_status", "user", "event", "category", "quantity", "amount"]}),
         ("Times", {"fields": ["created_at", "expires_at", "extensions", "grace_given", "confirmed_at", "ended_at"]}),
@@ -187,7 +209,21 @@ class TicketChangeInline(ReadOnlyInline):
 
 
 @admin.register(Ticket)
-class TicketAdmin(ReadOnlyAdmin):
+class TicketAdmin(ExportableAdmin, ReadOnlyAdmin):
+    actions = ["export_csv", "export_xlsx"]
+    export_related = ["booking__event", "booking__category", "seat", "holder"]
+    export_columns = [
+        ("booking", "booking.reference"),
+        ("number", "number"),
+        ("status", "status"),
+        ("event", "booking.event.name"),
+        ("category", "booking.category.name"),
+        ("seat", "seat.label"),
+        ("holder", "holder_name"),
+        ("e-mail", "holder.email"),
+        ("issued at", "issued_at"),
+        ("void at", "void_at"),
+    ]
     list_display = [
         "reference",
         "number",

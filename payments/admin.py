@@ -12,10 +12,12 @@ from unfold.decorators import action, display
 from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminTextareaWidget
 
+from accounts.exports import ExportableAdmin
 from bookings.references import spoken
 from common.admin import ReadOnlyAdmin, ReadOnlyInline, redirect_from_dialog
 from common.errors import FairseatError
 from common.money import display as money
+from common.money import to_decimal
 from payments import services
 from payments.models import Attention, Payment, Refund, StripeEvent
 
@@ -64,7 +66,22 @@ class ServiceAdmin(ReadOnlyAdmin):
 
 
 @admin.register(Payment)
-class PaymentAdmin(ServiceAdmin):
+class PaymentAdmin(ExportableAdmin, ServiceAdmin):
+    actions = ["export_csv", "export_xlsx"]
+    export_related = ["booking__event"]
+    export_columns = [
+        ("payment", "intent_id"),
+        ("booking", "booking.reference"),
+        ("event", "booking.event.name"),
+        ("status", "status"),
+        ("asked", lambda payment: to_decimal(payment.amount_minor, payment.currency)),
+        ("received", lambda payment: to_decimal(payment.received_minor, payment.currency)),
+        ("returned", lambda payment: to_decimal(payment.refunded_minor, payment.currency)),
+        ("currency", "currency"),
+        ("use", "use"),
+        ("created at", "created_at"),
+        ("settled at", "settled_at"),
+    ]
     list_display = [
         "intent_id",
         "booking_reference",

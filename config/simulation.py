@@ -12,7 +12,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -175,7 +175,7 @@ def life(sale: Sale, person: User, patience: float) -> Iterator[float]:
     sale.end(how)
 
 
-def buy(sale: Sale, client: "Client") -> Iterator[float]:
+def buy(sale: Sale, client: "Client") -> Generator[float, None, str]:
     """Hold, pay, confirm; returns how it ended."""
     wish = {"categoryId": str(sale.category.pk), "quantity": random.choice((1, 1, 2))}
     yield from client.until_answered("POST", "/api/v1/bookings", wish)
@@ -206,7 +206,8 @@ class Client:
     def __init__(self, sale: Sale, person: User) -> None:
         self.sale, self.person = sale, person
         self.token, self.token_ends = "", 0.0
-        self.status, self.body, self.retry_after = 0, {}, 0.0
+        self.status, self.retry_after = 0, 0.0
+        self.body: dict[str, Any] = {}
 
     def until_answered(self, method: str, path: str, body: Any = None) -> Iterator[float]:
         """Send a request, again for as long as the site asks to wait."""

@@ -49,7 +49,7 @@ def keep(*, event_id: UUID, ordered: Sequence[str]) -> None:
     )
 
 
-def split(packed: bytes) -> list[str]:
+def split(packed: bytes | memoryview) -> list[str]:
     """Return the entries of a part."""
     text = bytes(packed).hex()
     return [text[at : at + 2 * ENTRY_BYTES] for at in range(0, len(text), 2 * ENTRY_BYTES)]
@@ -67,7 +67,7 @@ def ordered(event_id: UUID, *, first: int = 1, last: int | None = None) -> Itera
         number += 1
 
 
-def part_of(event_id: UUID, number: int) -> bytes | None:
+def part_of(event_id: UUID, number: int) -> bytes | memoryview | None:
     """Return the places of one part."""
     return ListPart.objects.filter(event_id=event_id, number=number).values_list("places", flat=True).first()
 

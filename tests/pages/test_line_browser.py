@@ -14,7 +14,7 @@ from bookings.models import Booking, Ticket
 from bookings.services import confirm_booking, hold_seats
 from bookings.waitingroom import services, store
 from bookings.waitingroom.models import Place
-from events.models import Event
+from events.models import Event, SeatInventory
 from tests.factories import PASSWORD, EventFactory, TicketCategoryFactory, UserFactory
 from tests.pages.scenes import DESKTOP, PHONE, category
 from tests.waiting import eventually
@@ -261,34 +261,39 @@ def test_sold_out_leads_to_the_waitlist_in_one_click(browse: Callable[..., Page]
 
 def scenes(ana: User) -> dict[str, str]:
     """One page of a line in each of its states."""
-    lobby, line, paused, turn, passed, outside, soon, over = (
+    lobby, line, paused, turn, passed, outside, soon, over, sold_out = (
         EventFactory(name=name, queue_enabled=True, max_active_users=1, **more)
         for name, more in (
             ("Lobby", {"sale_starts_at": timezone.now() + timedelta(minutes=10)}),
-            ("Line", {}),
+            ("Line", {"created_by": ana}),
             ("Paused", {}),
             ("Turn", {}),
             ("Passed", {}),
             ("Outside", {}),
             ("Soon", {"sale_starts_at": timezone.now() + timedelta(days=2)}),
             ("Over", {}),
+            ("Sold out", {}),
         )
     )
-    for event in (lobby, line, paused, turn, passed, outside, soon, over):
+    events = (lobby, line, paused, turn, passed, outside, soon, over, sold_out)
+    for event in events:
         TicketCategoryFactory(event=event, name="Standing", capacity=2)
         TicketCategoryFactory(event=event, name="Balcony", capacity=1, position=1)
         services.ensure_room(event.pk)
         services.tick(event.pk)
-    for event in (line, paused, over):
+    for event in (line, paused, over, sold_out):
         crowd(event, 2)
-    for event in (lobby, line, paused, turn, passed, over):
+    for event in (lobby, line, paused, turn, passed, over, sold_out):
         services.join(user_id=ana.pk, event_id=event.pk)
     store.client().hset(store.key(line.pk, "cfg"), mapping={"ew": "0.01", "ewc": "50"})
     services.pause(paused.pk, reason="The card payments are slow.")
     services.release(event_id=passed.pk, user_id=ana.pk)
     services.close(over.pk, reason="The hall is closed.")
-    events = (lobby, line, paused, turn, passed, outside, soon, over)
-    return {f"/events/{event.pk}/line": event.name for event in events} | {f"/events/{line.pk}/line/leave": "Leave"}
+    services.drain_journal(sold_out.pk)
+    SeatInventory.objects.filter(category__event=sold_out).update(capacity=1, sold=1)
+    services.tick(sold_out.pk)
+    more = {f"/events/{line.pk}/line/leave": "Leave", f"/events/{line.pk}/line/control": "Control"}
+    return {f"/events/{event.pk}/line": event.name for event in events} | more
 
 
 def test_every_state_is_clean_for_axe(browse: Callable[..., Page], log_in: Callable, ana: User) -> None:

@@ -186,11 +186,6 @@ def released(event_id: UUID, category_ids: Sequence[UUID] = ()) -> Released:
     return Released(seats, max(days, 1 / 24))
 
 
-def released_per_day(event_id: UUID) -> float:
-    """Return how many seats a day an event's list was given in the last days."""
-    return released(event_id).per_day
-
-
 def estimate(seats: int, measured: Released) -> tuple[int | None, int | None]:
     """Return in how many seconds, at least and at most, that many seats come at the measured pace; None, None of too few."""
     if measured.seats < FEWEST_RELEASES:
@@ -222,12 +217,6 @@ def list_entries(*, event_id: UUID | None = None, status: str = "") -> QuerySet[
     if status:
         entries = entries.filter(status=status)
     return with_position(entries).order_by("joined_at", "id")
-
-
-def list_for_user(*, user_id: UUID) -> QuerySet[WaitlistEntry]:
-    """Return a person's entries, those they wait with or have an offer for first, then the newest."""
-    mine = WaitlistEntry.objects.filter(user_id=user_id).select_related("event", "user", "booking__category")
-    return with_position(mine).order_by(F("ended_at").desc(nulls_first=True), "-joined_at", "id")
 
 
 def get_live_entry(*, user_id: UUID, event_id: UUID) -> WaitlistEntry | None:

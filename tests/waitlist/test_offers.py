@@ -502,7 +502,7 @@ def test_standing_counts_those_before_and_says_nothing_it_did_not_measure():
     # Four seats in two days: 3 seats take between 3/(4+4) and 3/1 times two days.
     assert (round(standing.estimate_low / 3600), round(standing.estimate_high / 3600)) == (18, 144)
     assert standing.estimate == "1 to 6 days"
-    assert queries.released_per_day(category.event_id) == pytest.approx(2, rel=0.01)
+    assert queries.released(category.event_id).per_day == pytest.approx(2, rel=0.01)
 
 
 def test_standing_of_an_offer_shows_it_and_has_no_position():

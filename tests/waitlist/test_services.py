@@ -114,9 +114,7 @@ def test_entry_moves_only_along_its_table(name, status):
     category = TicketCategoryFactory()
     ended = {} if status in WaitlistEntry.LIVE else {"ended_at": Now()}
     offer = {"offer_expires_at": Now()} if status == "offered" else {}
-    entry = WaitlistEntry.objects.create(
-        user=UserFactory(), event=category.event, status=status, **ended, **offer
-    )
+    entry = WaitlistEntry.objects.create(user=UserFactory(), event=category.event, status=status, **ended, **offer)
     step = WaitlistEntry.TRANSITIONS[name]
     changes = {"ended_at": None if step.target in WaitlistEntry.LIVE else Now()}
     if step.target == "offered":

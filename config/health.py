@@ -22,6 +22,7 @@ from django.views.decorators.cache import never_cache
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from bookings.waitingroom import store
 from common import ratelimit
 from common.jobs import JOBS
 from common.models import Heartbeat
@@ -86,8 +87,10 @@ def check_postgresql() -> str:
 
 
 def check_redis() -> str:
-    """Return that Redis answers."""
+    """Return that Redis answers, and so does the one of the lines, where that is another."""
     ratelimit.connection().ping()
+    if settings.QUEUE_REDIS_URL != settings.REDIS_URL:
+        store.client().ping()
     return "answers"
 
 

@@ -7,6 +7,7 @@ every time is Redis's own.
 """
 
 import hashlib
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import cache, lru_cache
@@ -24,6 +25,8 @@ SHARED = (FOLDER / "shared.lua").read_text()
 PARTS = ("cfg", "q", "call", "act", "park", "key", "used", "missed", "ev", "draw", "gone", "fin", "hb0", "hb1", "hb2")
 PRESENCE_MS = 60_000
 CHUNK = 5_000
+HUNG_SECONDS = 1.0  # for so long nobody in this process waits for a Redis that did not answer in time
+_hung = {"until": 0.0}
 LATE = 2**52
 Item = TypeVar("Item")
 
@@ -57,8 +60,9 @@ def client() -> Any:
         settings.QUEUE_REDIS_URL,
         socket_timeout=settings.REDIS_TIMEOUT,
         socket_connect_timeout=settings.REDIS_TIMEOUT,
-        health_check_interval=30,
-        retry=Retry(NoBackoff(), 1),
+        # A connection that was closed meanwhile is made again, once; one that hangs is not waited for a second time.
+        retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
+        protocol=2,
     )
 
 
@@ -80,11 +84,17 @@ def call(name: str, event_id: UUID, *arguments: Any) -> list[Any]:
     :raises Stale: if Redis lost the line
     :raises redis.RedisError: if Redis does not answer
     """
+    if time.monotonic() < _hung["until"]:
+        raise redis.TimeoutError("It hung a moment ago.")
     wanted, line = script(name), keys(event_id)
     try:
-        found = client().evalsha(wanted.sha, len(line), *line, *arguments)
-    except redis.exceptions.NoScriptError:
-        found = client().eval(wanted.text, len(line), *line, *arguments)
+        try:
+            found = client().evalsha(wanted.sha, len(line), *line, *arguments)
+        except redis.exceptions.NoScriptError:
+            found = client().eval(wanted.text, len(line), *line, *arguments)
+    except redis.TimeoutError:
+        _hung["until"] = time.monotonic() + HUNG_SECONDS
+        raise
     if found[0] == b"STALE":
         raise Stale
     return found

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import time
 import urllib.error
 import urllib.request
 from collections import Counter
@@ -201,3 +202,22 @@ def test_beat_running_twice_admits_nobody_twice(site):
     )
     assert sum(calls.values()) == 8
     assert set(calls.values()) == {1}
+
+
+def test_redis_that_hangs_hangs_nobody(site):
+    event, persons = line(max_active_users=1).event, people(2)
+    for person in persons:
+        site.join(event, person)
+    process = embedded.redis_process(embedded.places(HOME))
+
+    process.suspend()
+    try:
+        began = time.monotonic()
+        hung = site.status(event, persons[1])
+        took = time.monotonic() - began
+    finally:
+        process.resume()
+
+    assert hung["status"] == "503"
+    assert took < 5
+    eventually(lambda: site.status(event, persons[1])["position"] == 1, what="it did not come back")

@@ -35,7 +35,7 @@ OFFER = register(
     Kind(
         name="waitlist_offer",
         title="{seats} for {event}: yours until {until}",
-        body="{seats} in {category} came back and you are next. Take them, take fewer or turn them down until {until}.",
+        body="{seats} in {category} came back and you are next. {answers} until {until}.",
         essential=True,
         sms=True,
         group=GROUP,
@@ -141,6 +141,7 @@ def tell_of_offer(entry: WaitlistEntry, booking: Booking, kind: Kind, cause: str
         hours=event_hours(event),
         location=event.location,
         seats=counted(booking.quantity),
+        answers="Take it or turn it down" if booking.quantity == 1 else "Take them, take fewer or turn them down",
         category=booking.category.name,
         amount=display(booking.amount_minor, booking.currency),
         pays_online=bool(pays_online),

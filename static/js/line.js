@@ -163,6 +163,8 @@ function follow(place) {
       const seconds = Math.max(0, Math.ceil((opens - Date.now() - ahead(place)) / 1000));
       put("days", Math.floor(seconds / 86400));
       put("hours", Math.floor(seconds / 3600) % 24);
+      face.querySelector("[data-days]").parentElement.hidden = seconds < 86400;
+      face.querySelector("[data-hours]").parentElement.hidden = seconds < 3600;
       put("minutes", String(Math.floor(seconds / 60) % 60).padStart(2, "0"));
       put("seconds", String(seconds % 60).padStart(2, "0"));
       face.hidden = false;

@@ -101,6 +101,7 @@ class BookingAdmin(ExportableAdmin, ReadOnlyAdmin):
     inlines = [TicketInline, BookingSeatInline, HistoryInline]
     actions = ["export_csv", "export_xlsx"]
     actions_detail = ["cancel_one"]
+    change_form_before_template = "admin/analytics/booking_links.html"
     export_related = ["event", "category", "user"]
     export_columns = [
         ("reference", "reference"),

@@ -4,7 +4,10 @@ from django.contrib import admin
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
+from analytics.dashboard import booking_history, person_history
 from config import health, pages, schema, staff
+
+staff_page = admin.site.admin_view
 
 handler400 = "config.pages.bad_request"
 handler403 = "config.pages.forbidden"
@@ -35,6 +38,8 @@ urlpatterns = [
     path("api/v1/", include(api)),
     path("api/", include(api)),
     path("admin", RedirectView.as_view(url="/admin/")),
+    path("admin/history/booking/<uuid:booking_id>/", staff_page(booking_history), name="booking_history"),
+    path("admin/history/person/<uuid:user_id>/", staff_page(person_history), name="person_history"),
     path("admin/", admin.site.urls),
     path("", include("events.urls")),
     path("", include("bookings.urls")),

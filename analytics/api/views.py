@@ -4,7 +4,7 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from accounts.permissions import IsStaff
+from accounts.permissions import IsStaff, may
 from analytics import queries
 from analytics.api.serializers import DashboardOut, EventStatsOut
 from common.api import Answer, Pages, parse_id
@@ -27,6 +27,7 @@ class EventStatsView(APIView):
 
 class DashboardView(APIView):
     permission_classes = [IsStaff]
+    staff_permission = "analytics.view_salesday"
 
     @extend_schema(
         operation_id="getDashboard",
@@ -47,6 +48,8 @@ class DashboardView(APIView):
 
 class AllEventsView(APIView):
     permission_classes = [IsStaff]
+    staff_permission = "events.view_event"
+    own_events = True
 
     @extend_schema(
         operation_id="listAllEvents",
@@ -57,6 +60,8 @@ class AllEventsView(APIView):
     )
     def get(self, request: Request) -> Answer:
         events = with_categories(Event.objects.filter(deleted_at__isnull=True)).order_by("-created_at", "id")
+        if not may(request.user, self.staff_permission):
+            events = events.filter(created_by_id=request.user.pk)
         if (status := request.query_params.get("status")) in Event.Status.values:
             events = events.filter(status=status)
         pages = Pages()

@@ -1,0 +1,68 @@
+import pytest
+
+from analytics.timeline import booking_timeline, person_timeline
+from bookings.models import Booking
+from bookings.services import cancel_booking_by_staff, hold_seats
+from tests.factories import StaffFactory, TicketCategoryFactory, UserFactory
+from waitlist import services as waitlist
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def story():
+    """A sale at the door that staff cancelled."""
+    category = TicketCategoryFactory(event__payment_collection="at_door", event__name="Night Swim", capacity=5)
+    booking = hold_seats(user_id=UserFactory(name="Ana").pk, category_id=category.pk, quantity=2)
+    cancel_booking_by_staff(booking_id=booking.pk, actor_id=StaffFactory(name="Sam").pk, reason="Asked by phone")
+    return Booking.objects.get(pk=booking.pk)
+
+
+def test_booking_in_order_with_who_and_why(story):
+    moments = booking_timeline(booking=story)
+
+    told = [moment.what for moment in moments]
+    assert told[0] == "Held"
+    assert told.index("Sold") < told.index("Cancelled")
+    assert [moment.at for moment in moments] == sorted(moment.at for moment in moments)
+    (by_staff,) = [moment for moment in moments if moment.who == "Sam"]
+    assert (by_staff.what, by_staff.more) == ("Cancel booking", "Asked by phone")
+
+
+def test_person_with_everything_around_them(story):
+    other = TicketCategoryFactory(event__name="Sold out", capacity=1)
+    hold_seats(user_id=UserFactory().pk, category_id=other.pk, quantity=1)
+    waitlist.join(user_id=story.user_id, event_id=other.event_id)
+
+    told = [(moment.what, moment.more) for moment in person_timeline(user_id=story.user_id)]
+
+    assert ("Held tickets", "2 × Night Swim") in told
+    assert ("Joined the waitlist", "1 × Sold out") in told
+
+
+def test_codes_are_in_no_timeline(story):
+    code = story.tickets.first().code
+
+    assert code not in str(booking_timeline(booking=story)) + str(person_timeline(user_id=story.user_id))
+
+
+def test_number_of_statements_does_not_grow(story, django_assert_max_num_queries):
+    with django_assert_max_num_queries(12):
+        booking_timeline(booking=story)
+    with django_assert_max_num_queries(16):
+        person_timeline(user_id=story.user_id)
+
+
+def test_pages_are_for_staff_and_link_to_each_other(client_for, story):
+    staff = client_for(StaffFactory(is_superuser=True))
+    address = f"/admin/history/booking/{story.pk}/"
+
+    assert address in staff.get(f"/admin/bookings/booking/{story.pk}/change/").content.decode()
+    page = staff.get(address).content.decode()
+    assert "Asked by phone" in page
+    person = f"/admin/history/person/{story.user_id}/"
+    assert person in page
+    assert "2 × Night Swim" in staff.get(person).content.decode()
+    for path in (address, person):
+        assert client_for(UserFactory()).get(path).status_code == 302
+    assert staff.get("/admin/history/booking/7b0cba5d-1f0e-4d2f-9a64-5d7f0f3d9f11/").status_code == 404

@@ -224,7 +224,7 @@ class Line:
         """Somebody is let in: whoever is first of those who wait."""
         self.calls += 1
         if now != WAITING:
-            again = now in {CALLED, AWAY} and self.since[entry] <= self.restored
+            again = self.since[entry] <= self.restored and (rewound or now in {CALLED, AWAY})
             need(again, "moves", f"In link {self.link} {entry} was let in who was {now} already.")
         elif not rewound:
             key, first = self.first()

@@ -293,7 +293,7 @@ class Line {
   call(entry, now, rewound) {
     this.calls += 1;
     if (now !== "waiting") {
-      const again = (now === "called" || now === "away") && this.since.get(entry) <= this.restored;
+      const again = this.since.get(entry) <= this.restored && (rewound || now === "called" || now === "away");
       need(again, "moves", `In link ${this.link} ${entry} was let in who was ${now} already.`);
     } else if (!rewound) {
       const [key, first] = this.first();

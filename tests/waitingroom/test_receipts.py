@@ -7,12 +7,13 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from bookings.waitingroom import fairness, lists, receipts, services
+from bookings.waitingroom import fairness, lists, receipts, services, store
 from bookings.waitingroom.models import ChainLink, ListPart, Place, WaitingRoom
 from bookings.waitingroom.refusals import NoLine, NotInLine
 from bookings.waitingroom.verify import verify
 from tests.factories import EventFactory, StaffFactory, UserFactory
 from tests.waitingroom.drawn import drawn_line, event_with_lobby, join_all, people
+from tests.waitingroom.lines import lose
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -261,3 +262,52 @@ def test_a_receipt_over_the_api_is_ones_own(api):
     assert (status, body["data"]) == (200, receipts.rendered(own))
     assert api.get(f"/api/v1/queue/receipt/{event.pk}").status == 401
     assert api.as_user(UserFactory()).get(f"/api/v1/queue/receipt/{event.pk}").body["code"] == "not_in_line"
+
+
+def come_and_go(event, crowd, times: int) -> None:
+    """Let whoever is let in come and go again, `times` times."""
+    for _ in range(times):
+        for person in crowd:
+            if services.status(user_id=person.pk, event_id=event.pk).status == "active":
+                services.leave(user_id=person.pk, event_id=event.pk)
+
+
+@pytest.mark.parametrize("written_down", [True, False])
+def test_a_line_that_redis_lost_in_the_middle_verifies_to_its_end(written_down):
+    """Also when the last moves were lost: who was let in then is let in again, and the book says that something was lost."""
+    event, crowd = drawn_line(count=16, late=3, max_active_users=3)
+    come_and_go(event, crowd, 2)
+    if written_down:
+        services.drain_journal(event.pk)
+    lose(event)
+    services.tick(event.pk)
+    late = people(2, "later")
+    join_all(event, late)
+
+    come_and_go(event, [*crowd, *late], 8)
+    services.tick(event.pk)
+
+    said = check(event)
+    assert "Fair: everything" in said
+    assert ChainLink.objects.filter(event=event, kind="restored").count() == 1
+    assert not store.client().zcard(store.key(event.pk, "q"))
+
+
+def test_a_store_that_lost_its_tail_and_told_another_story_is_in_the_book():
+    event, crowd = drawn_line(count=12, max_active_users=2)
+    head, line = store.key(event.pk, "cfg"), list(store.keys(event.pk))
+    before = {key: store.client().dump(key) for key in line if store.client().exists(key)}
+    come_and_go(event, crowd, 2)
+    services.drain_journal(event.pk)
+    store.client().delete(*line)
+    for key, value in before.items():
+        store.client().restore(key, 0, value)
+    assert store.client().hget(head, "epoch")
+
+    come_and_go(event, crowd, 1)
+    services.tick(event.pk)
+    come_and_go(event, crowd, 8)
+    services.tick(event.pk)
+
+    assert "Fair: everything" in check(event)
+    assert ChainLink.objects.filter(event=event, kind="restored").exists()

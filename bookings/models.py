@@ -3,6 +3,8 @@
 import uuid
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -10,6 +12,116 @@ from django.db.models.functions import Now
 from bookings import triggers
 from bookings.states import LAPSING, LIVE, TRANSITIONS, Source, Status
 from common.states import Stateful, Step
+
+
+class SaleCode(models.Model):
+    """
+    A word that opens a sale early, makes its tickets cheaper, or both. Cold, like a category: bookings refer to it.
+
+    How often it was used is counted apart (`SaleCodeCounter`), so that no booking has a foreign key onto a hot row.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    event = models.ForeignKey("events.Event", on_delete=models.CASCADE, related_name="codes", db_index=False)
+    code = models.CharField(max_length=32, editable=False, help_text="In capitals, without spaces and hyphens.")
+    percent = models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(100)],
+        help_text="Per cent off each ticket.",
+    )
+    off_minor = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Off each ticket, in the currency's minor unit: 500 is 5.00."
+    )
+    presale = models.BooleanField(
+        default=False, help_text="Opens the sale, and categories that are hidden, before their time."
+    )
+    category_ids = ArrayField(
+        models.UUIDField(), default=list, blank=True, help_text="The categories it is for. Empty: all of them."
+    )
+    per_person = models.PositiveSmallIntegerField(
+        null=True, blank=True, help_text="Tickets that one person may have with it. Empty: as many as the event allows."
+    )
+    valid_from = models.DateTimeField(null=True, blank=True, help_text="Empty: from now on.")
+    valid_until = models.DateTimeField(null=True, blank=True, help_text="Empty: until the sale ends.")
+    active = models.BooleanField(default=True)
+    note = models.CharField(max_length=200, blank=True, help_text="For your own eyes: who got it.")
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+", editable=False, db_index=False
+    )
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        ordering = ["-created_at", "id"]
+        constraints = [
+            models.UniqueConstraint(fields=["event", "code"], name="sale_code_is_unique_in_its_event"),
+            models.CheckConstraint(condition=Q(code__regex=r"^[A-Z0-9]{4,32}$"), name="sale_code_is_normalised"),
+            models.CheckConstraint(
+                condition=Q(percent__isnull=True) | Q(percent__range=(1, 100)), name="sale_code_percent_is_1_to_100"
+            ),
+            models.CheckConstraint(
+                condition=Q(off_minor__isnull=True) | Q(off_minor__gte=1), name="sale_code_takes_something_off"
+            ),
+            models.CheckConstraint(
+                condition=Q(percent__isnull=True) | Q(off_minor__isnull=True), name="sale_code_has_one_discount"
+            ),
+            models.CheckConstraint(
+                condition=Q(percent__isnull=False) | Q(off_minor__isnull=False) | Q(presale=True),
+                name="sale_code_does_something",
+            ),
+            models.CheckConstraint(
+                condition=Q(per_person__isnull=True) | Q(per_person__gte=1),
+                name="sale_code_gives_a_person_at_least_one",
+            ),
+            models.CheckConstraint(
+                condition=Q(valid_from__isnull=True)
+                | Q(valid_until__isnull=True)
+                | Q(valid_until__gt=models.F("valid_from")),
+                name="sale_code_ends_after_it_starts",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.code
+
+    @property
+    def discounts(self) -> bool:
+        """Whether it makes tickets cheaper."""
+        return self.percent is not None or self.off_minor is not None
+
+    def is_for(self, category_id: uuid.UUID) -> bool:
+        """Whether it is for this category."""
+        return not self.category_ids or category_id in self.category_ids
+
+    def off(self, price_minor: int) -> int:
+        """
+        Return what it takes off one ticket of this price; a half of the minor unit is rounded up.
+
+        The same as `sale_code_off` of the database, which decides: this is what is shown before.
+        """
+        if self.percent is not None:
+            return (price_minor * self.percent + 50) // 100
+        return min(price_minor, self.off_minor or 0)
+
+
+class SaleCodeCounter(models.Model):
+    """The tickets in live bookings with a code, moved by the booking table's trigger alone; the CHECK is the limit."""
+
+    code = models.OneToOneField(SaleCode, on_delete=models.CASCADE, primary_key=True, related_name="counter")
+    max_uses = models.PositiveIntegerField(null=True, blank=True, help_text="Tickets. Empty: without a limit.")
+    uses = models.IntegerField(default=0, db_default=0, editable=False)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(uses__gte=0), name="sale_code_uses_are_not_negative"),
+            models.CheckConstraint(
+                condition=Q(max_uses__isnull=True) | Q(uses__lte=models.F("max_uses")),
+                name="sale_code_is_never_overused",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.uses} of {self.max_uses}" if self.max_uses is not None else str(self.uses)
 
 
 class Booking(Stateful):
@@ -35,7 +147,20 @@ class Booking(Stateful):
     )
     quantity = models.PositiveSmallIntegerField()
     amount_minor = models.PositiveIntegerField()
+    discount_minor = models.PositiveIntegerField(
+        default=0, db_default=0, editable=False, help_text="What a code, or being a gift, took off; not in the amount."
+    )
     currency = models.CharField(max_length=3)
+    code = models.ForeignKey(
+        SaleCode,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="bookings",
+        editable=False,
+        db_index=False,
+    )
+    comp = models.BooleanField(default=False, db_default=False, editable=False, help_text="A gift of the organiser.")
     status = models.CharField(max_length=16, choices=Status.choices, default=Status.PENDING, editable=False)
     source = models.CharField(max_length=16, choices=Source.choices, default=Source.PUBLIC, editable=False)
     expires_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -56,6 +181,7 @@ class Booking(Stateful):
 
     class Meta:
         ordering = ["-created_at", "id"]
+        permissions = [("issue_comps", "Can give tickets away")]
         constraints = [
             # Not `unique=True` on the field: that adds a second index, for LIKE, which nobody asks and every hold pays.
             models.UniqueConstraint(fields=["reference"], name="booking_reference_is_unique"),
@@ -84,9 +210,16 @@ class Booking(Stateful):
                 condition=~Q(status="confirmed") | Q(confirmed_at__isnull=False),
                 name="confirmed_booking_has_its_time",
             ),
+            models.CheckConstraint(
+                condition=Q(code__isnull=True) | Q(source="public", comp=False), name="booking_with_a_code_is_public"
+            ),
+            models.CheckConstraint(
+                condition=Q(comp=False) | Q(source="staff", amount_minor=0), name="booking_that_is_a_gift_costs_nothing"
+            ),
         ]
         indexes = [
             models.Index(fields=["user", "event", "created_at"], name="booking_of_person"),
+            models.Index(fields=["code"], condition=Q(code__isnull=False), name="booking_with_code"),
             models.Index(
                 fields=["category", "expires_at"],
                 condition=Q(status__in=["offered", "pending"]),

@@ -77,6 +77,51 @@ class AccountInactive(Forbidden):
     message = "This account can not buy tickets."
 
 
+class PriceChanged(Conflict):
+    code = "price_changed"
+    message = "The price has changed since you looked. Here is the new one: nothing was taken yet."
+
+
+class CodeUnknown(Invalid):
+    code = "code_unknown"
+    message = "This event has no such code. Look at how it is written."
+
+
+class CodeNotYet(Conflict):
+    code = "code_not_yet"
+    message = "This code can not be used yet."
+
+
+class CodeOver(Conflict):
+    code = "code_over"
+    message = "This code can not be used any more."
+
+
+class CodeUsedUp(Conflict):
+    code = "code_used_up"
+    message = "This code is used up. If somebody lets go of their tickets, it works again."
+
+
+class CodeNotForThese(Conflict):
+    code = "code_not_for_these"
+    message = "This code is for other tickets of this event."
+
+
+class CodeLimit(Conflict):
+    code = "code_limit"
+    message = "That is more than one person may have with this code."
+
+
+class CodesNotForWaitlist(Conflict):
+    code = "code_not_on_waitlist"
+    message = "Codes do not apply to the waitlist: take what is left with your code, or wait without it."
+
+
+class TooManyCodes(TooMany):
+    code = "too_many_codes"
+    message = "You tried many codes that do not exist. Wait a few minutes, or buy without one."
+
+
 class HoldExpired(Gone):
     code = "hold_expired"
     message = "Your hold has ended. If tickets are still free you can take them again. Nothing was charged."
@@ -161,10 +206,23 @@ BY_OUTCOME = {
     "too_many_holds": TooManyHolds,
     "partial": PartlyAvailable,
     "sold_out": SoldOut,
+    "price_changed": PriceChanged,
+    "code_unknown": CodeUnknown,
+    "code_not_yet": CodeNotYet,
+    "code_over": CodeOver,
+    "code_used_up": CodeUsedUp,
+    "code_not_for_these": CodeNotForThese,
+    "code_limit": CodeLimit,
 }
 ONE_CLAIM = ("one_live_booking_per_person_event_and_source", "one_waitlist_claim_per_person_and_event")
 ONE_TICKET = "one_personal_ticket_per_holder_and_event"
-BY_SQLSTATE = {"FS001": SoldOut, "FS002": IllegalTransition, "FS003": TicketLimit, "FS006": VerificationRequired}
+BY_SQLSTATE = {
+    "FS001": SoldOut,
+    "FS002": IllegalTransition,
+    "FS003": TicketLimit,
+    "FS006": VerificationRequired,
+    "FS008": CodeUsedUp,
+}
 
 
 @contextmanager

@@ -7,6 +7,7 @@ Declared with django-pgtrigger, so migrations carry it. The SQL is generated fro
 
 FS001  not enough free seats      FS002  illegal change of status     FS003  more tickets than one person may have
 FS004  a field that never changes FS005  tickets do not match  FS006  a holder who was not verified (`registrations`)
+FS008  a code that is used up
 """
 
 from collections.abc import Iterable
@@ -45,8 +46,8 @@ GUARD = """
             RAISE EXCEPTION 'a booking can not begin as %', NEW.status USING ERRCODE = 'FS002';
         END IF;
     ELSE
-        IF (NEW.category_id, NEW.event_id, NEW.user_id, NEW.source)
-            IS DISTINCT FROM (OLD.category_id, OLD.event_id, OLD.user_id, OLD.source) THEN
+        IF (NEW.category_id, NEW.event_id, NEW.user_id, NEW.source, NEW.code_id, NEW.comp)
+            IS DISTINCT FROM (OLD.category_id, OLD.event_id, OLD.user_id, OLD.source, OLD.code_id, OLD.comp) THEN
             RAISE EXCEPTION 'what a booking is for never changes' USING ERRCODE = 'FS004';
         END IF;
         IF NEW.status <> OLD.status AND (OLD.status, NEW.status) NOT IN ({pairs}) THEN
@@ -59,12 +60,22 @@ GUARD = """
     IF NEW.status IN ({live}) AND (TG_OP = 'INSERT' OR OLD.status NOT IN ({live})) THEN
         -- One person's claims on one event are counted one after the other, whatever category or source they come from.
         PERFORM pg_advisory_xact_lock(hashtextextended(NEW.user_id::text || NEW.event_id::text, 0));
-        SELECT event.max_tickets_per_booking, (
-            SELECT coalesce(sum(quantity), 0) FROM bookings_booking
-            WHERE user_id = NEW.user_id AND event_id = NEW.event_id AND status IN ({live}) AND id <> NEW.id
-        ) INTO allowed, taken FROM events_event event WHERE event.id = NEW.event_id;
+        SELECT event.max_tickets_per_booking, category.max_per_person, own.taken, own.taken_of_these
+            INTO allowed, allowed_of_these, taken, taken_of_these
+            FROM events_event event, events_ticketcategory category, (
+                SELECT coalesce(sum(quantity), 0) AS taken,
+                    coalesce(sum(quantity) FILTER (WHERE category_id = NEW.category_id), 0) AS taken_of_these
+                FROM bookings_booking
+                WHERE user_id = NEW.user_id AND event_id = NEW.event_id AND status IN ({live}) AND id <> NEW.id
+            ) own
+            WHERE event.id = NEW.event_id AND category.id = NEW.category_id;
         IF taken + NEW.quantity > allowed AND NEW.source <> 'staff' THEN
             RAISE EXCEPTION 'at most % tickets a person', allowed USING ERRCODE = 'FS003', DETAIL = (allowed - taken)::text;
+        END IF;
+        -- What the waitlist offers was counted when its wish was written down (`waitlist.services.joining`).
+        IF taken_of_these + NEW.quantity > allowed_of_these AND NEW.source = 'public' THEN
+            RAISE EXCEPTION 'at most % of these tickets a person', allowed_of_these
+                USING ERRCODE = 'FS003', DETAIL = (allowed_of_these - taken_of_these)::text;
         END IF;
     END IF;
     IF TG_OP = 'UPDATE' AND NEW.status <> OLD.status AND NEW.status NOT IN ({live}) THEN
@@ -83,6 +94,10 @@ MOVE_SEATS = """
         more = (CASE WHEN NEW.status IN ({live}) THEN NEW.quantity ELSE 0 END)
             - (CASE WHEN old_status IN ({live}) THEN old_quantity ELSE 0 END);
         closed_to_public = NEW.source = 'public' AND more > 0;
+        used_code = NEW.code_id;
+    ELSE
+        used_code = OLD.code_id;
+        more = CASE WHEN OLD.status IN ({live}) THEN -OLD.quantity ELSE 0 END;
     END IF;
     IF old_status IS NOT DISTINCT FROM new_status AND old_quantity IS NOT DISTINCT FROM new_quantity THEN
         RETURN NULL;
@@ -93,8 +108,22 @@ MOVE_SEATS = """
     UPDATE events_seatinventory SET {moves}
         WHERE category_id = category AND capacity - held - offered - sold >= more
         AND NOT (closed_to_public AND waiting > 0);
+    IF NOT FOUND AND closed_to_public AND EXISTS (SELECT 1 FROM events_ticketcategory tier WHERE tier.id = category
+        AND (tier.hidden OR (tier.sale_starts_at IS NOT NULL AND tier.sale_starts_at > now()))) THEN
+        -- Who has a code takes these; the waitlist is offered none of them, so nobody who waits has a claim.
+        UPDATE events_seatinventory SET {moves}
+            WHERE category_id = category AND capacity - held - offered - sold >= more;
+    END IF;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'not enough free seats' USING ERRCODE = 'FS001';
+    END IF;
+    IF used_code IS NOT NULL AND more <> 0 THEN
+        -- After the seats, as everywhere: a code's counter is the last row that a booking locks.
+        UPDATE bookings_salecodecounter SET uses = uses + more
+            WHERE code_id = used_code AND (more < 0 OR max_uses IS NULL OR uses + more <= max_uses);
+        IF NOT FOUND THEN
+            RAISE EXCEPTION 'this code is used up' USING ERRCODE = 'FS008';
+        END IF;
     END IF;
     IF TG_OP = 'UPDATE' THEN
         IF new_status NOT IN ({live}) AND old_status IN ({live}) THEN
@@ -188,7 +217,12 @@ def booking_triggers() -> list[pgtrigger.Trigger]:
             name="booking_guard",
             when=pgtrigger.Before,
             operation=pgtrigger.Insert | pgtrigger.Update,
-            declare=[("allowed", "integer"), ("taken", "integer")],
+            declare=[
+                ("allowed", "integer"),
+                ("taken", "integer"),
+                ("allowed_of_these", "integer"),
+                ("taken_of_these", "integer"),
+            ],
             func=generated(GUARD),
         ),
         pgtrigger.Trigger(
@@ -203,6 +237,7 @@ def booking_triggers() -> list[pgtrigger.Trigger]:
                 ("more", "integer := 0"),
                 ("category", "uuid"),
                 ("closed_to_public", "boolean := false"),
+                ("used_code", "uuid"),
             ],
             func=generated(MOVE_SEATS),
         ),

@@ -228,6 +228,8 @@ PAYMENT_MARGIN_SECONDS = env_int("PAYMENT_MARGIN_SECONDS", min(30, HOLD_SECONDS 
 PROMOTE_SECONDS = env_int("PROMOTE_SECONDS", 5, low=1, high=3600)
 OFFER_SECONDS = env_int("OFFER_SECONDS", 86_400, low=5)
 # How long before an offer ends its person is reminded, each once.
+CODE_TRIES = env_int("CODE_TRIES", 10, low=1, high=10_000)  # codes that do not exist, a person or address and window
+CODE_WINDOW_SECONDS = env_int("CODE_WINDOW_SECONDS", 900, low=10, high=86_400)
 OFFER_REMIND_SECONDS = env_ints("OFFER_REMIND_SECONDS", "21600,3600", low=1, high=604_800)
 WAITLIST_TOGETHER_SECONDS = env_int("WAITLIST_TOGETHER_SECONDS", 900, high=86_400)
 WAITLIST_MAX_LAPSES = env_int("WAITLIST_MAX_LAPSES", 2, high=100)

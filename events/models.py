@@ -115,8 +115,8 @@ class Event(Stateful):
     # What follows reads `categories` with their inventory: load them with `events.queries`, which prefetches both.
     @property
     def total_tickets(self) -> int:
-        """Seats of all categories."""
-        return sum(category.inventory.capacity for category in self.categories.all())
+        """Seats of all categories that everybody may know of."""
+        return sum(category.inventory.capacity for category in self.categories.all() if not category.hidden)
 
     @property
     def available_tickets(self) -> int:
@@ -126,7 +126,7 @@ class Event(Stateful):
     @property
     def from_price_minor(self) -> int:
         """The lowest price that is open to new buyers (or the lowest of all when none is)."""
-        categories = self.categories.all()
+        categories = [category for category in self.categories.all() if not category.hidden]
         prices = [category.price_minor for category in categories if not category.closed]
         return min(prices or [category.price_minor for category in categories], default=0)
 
@@ -145,11 +145,14 @@ class Event(Stateful):
             return str(self.status)
         if self.status == self.Status.COMPLETED or self.ends_at <= now:
             return "over"
-        if self.sale_starts_at is not None and self.sale_starts_at > now:
-            return "upcoming"
-        if (self.sale_ends_at or self.starts_at) <= now or all(category.closed for category in self.categories.all()):
+        selling = [category for category in self.categories.all() if not category.closed and not category.hidden]
+        selling = [category for category in selling if category.closes_at(self) > now]
+        if not selling:
             return "closed"
-        available = self.available_tickets
+        begun = [category for category in selling if (category.opens_at(self) or now) <= now]
+        if not begun:
+            return "upcoming"
+        available = sum(category.available for category in begun)
         if not available:
             return "sold_out"
         return "selling_out" if available * 10 <= self.total_tickets else "on_sale"
@@ -166,6 +169,14 @@ class TicketCategory(models.Model):
     numbered = models.BooleanField(default=False, help_text="Each ticket gets a seat of its own.")
     position = models.PositiveSmallIntegerField(default=0)
     closed = models.BooleanField(default=False, help_text="Closed to new buyers.")
+    sale_starts_at = models.DateTimeField(null=True, blank=True, help_text="Empty: when the event's sale starts.")
+    sale_ends_at = models.DateTimeField(null=True, blank=True, help_text="Empty: when the event's sale ends.")
+    max_per_person = models.PositiveSmallIntegerField(
+        null=True, blank=True, help_text="Tickets of this category that one person may buy. Empty: as the event says."
+    )
+    hidden = models.BooleanField(
+        default=False, db_default=False, help_text="Only people with a presale code see it and can buy it."
+    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
@@ -173,15 +184,40 @@ class TicketCategory(models.Model):
         ordering = ["position", "created_at", "id"]
         constraints = [
             models.UniqueConstraint(fields=["event", "name"], name="category_name_is_unique_in_its_event"),
+            models.CheckConstraint(
+                condition=Q(sale_ends_at__isnull=True)
+                | Q(sale_starts_at__isnull=True)
+                | Q(sale_ends_at__gt=F("sale_starts_at")),
+                name="category_sale_ends_after_it_starts",
+            ),
+            models.CheckConstraint(
+                condition=Q(max_per_person__isnull=True) | Q(max_per_person__gte=1),
+                name="category_sells_a_person_at_least_one",
+            ),
         ]
 
     def __str__(self) -> str:
         return self.name
 
+    @staticmethod
+    def for_everybody(prefix: str = "") -> Q:
+        """Categories that need no code and whose own window is open, by the database's clock."""
+        begun = Q(**{f"{prefix}sale_starts_at": None}) | Q(**{f"{prefix}sale_starts_at__lte": Now()})
+        not_over = Q(**{f"{prefix}sale_ends_at": None}) | Q(**{f"{prefix}sale_ends_at__gt": Now()})
+        return begun & not_over & Q(**{f"{prefix}closed": False, f"{prefix}hidden": False})
+
+    def opens_at(self, event: Event) -> datetime | None:
+        """Return when its sale opens: its own time, else the event's; None for as soon as the event is published."""
+        return self.sale_starts_at or event.sale_starts_at
+
+    def closes_at(self, event: Event) -> datetime:
+        """Return when its sale ends."""
+        return self.sale_ends_at or event.sale_ends_at or event.starts_at
+
     @property
     def available(self) -> int:
-        """Seats of this category the public may take now."""
-        return 0 if self.closed else self.inventory.available
+        """Seats of this category the public may take now, were its sale open; none of one that needs a code."""
+        return 0 if self.closed or self.hidden else self.inventory.available
 
 
 class SeatInventory(models.Model):

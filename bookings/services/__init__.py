@@ -1,5 +1,14 @@
-"""Every write to bookings, by noun: holds, sales, endings, handovers."""
+"""Every write to bookings, by noun: holds, sales, endings, handovers, codes, gifts."""
 
+from bookings.services.codes import (
+    Terms,
+    create_code,
+    delete_code,
+    generate_codes,
+    switch_code,
+    update_code,
+)
+from bookings.services.comps import give_comp
 from bookings.services.endings import cancel_booking, cancel_event_bookings, expire_booking, expire_due, give_up_hold
 from bookings.services.handovers import (
     accept_invitation,
@@ -17,17 +26,22 @@ from bookings.services.staff import cancel_booking_by_staff
 
 __all__ = [
     "Held",
+    "Terms",
     "accept_invitation",
     "cancel_booking",
     "cancel_booking_by_staff",
     "cancel_event_bookings",
     "confirm_booking",
+    "create_code",
     "decline_invitation",
+    "delete_code",
     "expire_booking",
     "expire_due",
     "expire_handovers",
     "extend_hold",
     "forget_handovers",
+    "generate_codes",
+    "give_comp",
     "give_up_hold",
     "grant_payment_grace",
     "hold_or_wait",
@@ -36,5 +50,7 @@ __all__ = [
     "recall_handover",
     "record_refund",
     "settle_paid_booking",
+    "switch_code",
     "take_ticket",
+    "update_code",
 ]

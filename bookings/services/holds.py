@@ -1,5 +1,6 @@
 """Holds: taking seats, asking for more time, the grace of a payment under way."""
 
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
@@ -10,19 +11,21 @@ from django.db.models import F, Model
 from django.db.models.base import ModelState
 from django.db.models.functions import Greatest, Now
 
+from bookings.codes import guessing, normalise_code
 from bookings.gates import passed_gates
 from bookings.models import Booking
 from bookings.references import new_reference
-from bookings.refusals import BY_OUTCOME, ExtensionRefused, HoldExpired, SaleNotOpen, database_refusals
+from bookings.refusals import BY_OUTCOME, CodeUnknown, ExtensionRefused, HoldExpired, SaleNotOpen, database_refusals
 from bookings.services.sales import confirm_booking
 from bookings.states import Source, Status
 from bookings.waitingroom import slots
 from common.errors import FairseatError
 from events.models import Event, TicketCategory
 
-HOLD_SQL = "SELECT * FROM hold_seats(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+HOLD_SQL = "SELECT * FROM hold_seats(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
 GATED = {"queue_required", "verification_required"}
 M = TypeVar("M", bound=Model)
+Terms = tuple[str | None, bool, int | None]  # the code, whether it is a gift, the price that was shown
 
 
 class HoldRow(NamedTuple):
@@ -45,6 +48,8 @@ class HoldRow(NamedTuple):
     event_timezone: str
     event_location: str
     at_door: bool
+    discount_minor: int
+    code_id: UUID | None
 
 
 def hold_seats(
@@ -55,33 +60,62 @@ def hold_seats(
     event_id: UUID | None = None,
     allow_partial: bool = False,
     source: str = Source.PUBLIC,
+    code: str = "",
+    price_minor: int | None = None,
 ) -> Booking:
     """
     Hold `quantity` seats of a category for HOLD_SECONDS, in one statement; what costs nothing now is confirmed at once.
 
     The rules of the sale, the row and the seats are one SQL function (`hold_seats` in the migrations), because the row of
-    counters is the one thing every buyer waits for. With `allow_partial` fewer seats are held when fewer are free.
+    counters is the one thing every buyer waits for. With `allow_partial` fewer seats are held when fewer are free. A `code`
+    is looked up, counted and taken off the price in that same statement. With `price_minor`, what one ticket costs as the
+    buyer was shown it, nobody gets them at another price.
 
     :raises SoldOut: if no seat is free, or somebody on the waitlist has a claim to those that are
     :raises PartlyAvailable: if only some are (`extra["available"]` says how many)
     :raises AlreadyBooked, HoldExists, TicketLimit, TooManyTickets, TooManyHolds: if the person has enough
     :raises SaleNotOpen, SaleClosed, EventCancelled, CategoryNotFound: if nothing is on sale
     :raises QueueRequired, VerificationRequired: if a gate has not let the person through
+    :raises CodeUnknown, CodeNotYet, CodeOver, CodeUsedUp, CodeNotForThese, CodeLimit: if the code does not do it
+    :raises TooManyCodes: if the person tried too many codes that do not exist
+    :raises PriceChanged: if it is not what they were shown
     """
     passed = [] if source == Source.PUBLIC else ["queue"]
-    row = take_hold(user_id, event_id, category_id, quantity, allow_partial, source, passed)
+    word = normalise_code(code) if code else ""
+    if code and not word:
+        raise CodeUnknown
+    with guessing(str(user_id)) if word else nullcontext():
+        booking, at_door = hold(
+            user_id, event_id, category_id, quantity, allow_partial, source, passed, (word or None, False, price_minor)
+        )
+    if booking.amount_minor == 0 or at_door:
+        return confirm_booking(booking_id=booking.pk)
+    return booking
+
+
+def hold(
+    user_id: UUID,
+    event_id: UUID | None,
+    category_id: UUID,
+    quantity: int,
+    allow_partial: bool,
+    source: str,
+    passed: list[str],
+    terms: Terms,
+) -> tuple[Booking, bool]:
+    """Take the hold, asking the gates if there is one; return it, and whether it is paid for at the door."""
+    row = take_hold(user_id, event_id, category_id, quantity, allow_partial, source, passed, terms)
     if row.outcome in GATED and (let_through := passed_gates(user_id=user_id, category_id=category_id)):
         # Only an event that has a gate pays for asking; a refusal took no lock and wrote nothing.
         with slots.reserved() as slot:
-            row = take_hold(user_id, event_id, category_id, quantity, allow_partial, source, passed + let_through)
+            row = take_hold(
+                user_id, event_id, category_id, quantity, allow_partial, source, passed + let_through, terms
+            )
             if row.outcome == "held" and slot.is_taken:
                 slot.use(booking_id=row.booking_id, expires_at=row.expires_at, quantity=row.quantity)
     if row.outcome != "held":
         raise refusal(row, quantity)
-    booking = booking_from(row, user_id=user_id, category_id=category_id, source=source)
-    if booking.amount_minor == 0 or row.at_door:
-        return confirm_booking(booking_id=booking.pk)
-    return booking
+    return booking_from(row, user_id=user_id, category_id=category_id, source=source), row.at_door
 
 
 def take_hold(
@@ -92,6 +126,7 @@ def take_hold(
     allow_partial: bool,
     source: str,
     passed: list[str],
+    terms: Terms = (None, False, None),
 ) -> HoldRow:
     """Call the SQL function and return its row."""
     asynchronous = settings.HOLDS_COMMIT_ASYNC and not connection.in_atomic_block
@@ -110,6 +145,7 @@ def take_hold(
                 settings.HOLDS_PER_HOUR,
                 passed,
                 asynchronous,
+                *terms,
             ],
         )
         return HoldRow(*cursor.fetchone())
@@ -128,6 +164,14 @@ def refusal(row: HoldRow, quantity: int) -> FairseatError:
         return kind(f"One booking may have at most {available} tickets.", limit=available)
     if outcome == "sale_not_open":
         return SaleNotOpen(opens_at=row.expires_at.isoformat().replace("+00:00", "Z"))
+    if outcome == "code_not_yet":
+        return kind(opens_at=row.expires_at.isoformat().replace("+00:00", "Z"))
+    if outcome == "code_used_up" and available:
+        return kind(f"This code is good for {available} more. Take {available}, or use another code.", left=available)
+    if outcome == "code_limit":
+        return kind(f"One person may have at most {available} tickets with this code.", limit=available)
+    if outcome == "price_changed":
+        return kind(price_minor=available)
     if outcome in {"hold_exists", "already_booked"}:
         return kind(booking_id=str(row.booking_id))
     if outcome == "too_many_holds":
@@ -157,6 +201,9 @@ def booking_from(row: HoldRow, *, user_id: UUID, category_id: UUID, source: str)
         category_id=category_id,
         quantity=row.quantity,
         amount_minor=row.amount_minor,
+        discount_minor=row.discount_minor,
+        code_id=row.code_id,
+        comp=False,
         currency=row.currency,
         status=Status.PENDING.value,
         source=source,

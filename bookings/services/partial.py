@@ -9,7 +9,7 @@ from django.utils.module_loading import import_string
 
 from bookings.locks import lock_person
 from bookings.models import Booking
-from bookings.refusals import CategoryNotFound, SoldOut
+from bookings.refusals import CategoryNotFound, CodesNotForWaitlist, PartlyAvailable, SoldOut
 from bookings.services.holds import hold_seats
 from events.models import TicketCategory
 
@@ -22,13 +22,23 @@ class Held(NamedTuple):
 
 
 @transaction.atomic
-def hold_or_wait(*, user_id: UUID, category_id: UUID, quantity: int, event_id: UUID | None = None) -> Held:
+def hold_or_wait(
+    *,
+    user_id: UUID,
+    category_id: UUID,
+    quantity: int,
+    event_id: UUID | None = None,
+    code: str = "",
+    price_minor: int | None = None,
+) -> Held:
     """
     Hold what is left of a category, at most `quantity` seats, and put the rest of the wish on the waitlist.
 
     With nothing left (or what is left belongs to those who wait) it is the waitlist alone: there is never a booking of no
-    seats. The waitlist stands above bookings; it is called through settings.WAITLIST_JOIN.
+    seats. The waitlist stands above bookings; it is called through settings.WAITLIST_JOIN. It knows no codes: what it offers
+    costs what it costs everybody, so a wish with a code is not split.
 
+    :raises CodesNotForWaitlist: if there is a code and fewer are left
     :raises TicketLimit, TooManyTickets, AlreadyBooked, HoldExists, TooManyHolds: if the person has enough
     :raises SaleNotOpen, SaleClosed, EventCancelled, CategoryNotFound: if nothing is on sale
     :raises QueueRequired, VerificationRequired: if a gate has not let the person through
@@ -36,6 +46,19 @@ def hold_or_wait(*, user_id: UUID, category_id: UUID, quantity: int, event_id: U
     category = TicketCategory.objects.filter(pk=category_id).only("event_id").first()
     if category is None or (event_id is not None and category.event_id != event_id):
         raise CategoryNotFound
+    if code:
+        try:
+            booking = hold_seats(
+                user_id=user_id,
+                category_id=category_id,
+                event_id=category.event_id,
+                quantity=quantity,
+                code=code,
+                price_minor=price_minor,
+            )
+        except (SoldOut, PartlyAvailable) as error:
+            raise CodesNotForWaitlist(**error.extra) from error
+        return Held(booking, None)
     lock_person(user_id, category.event_id)
     try:
         with transaction.atomic():
@@ -45,6 +68,7 @@ def hold_or_wait(*, user_id: UUID, category_id: UUID, quantity: int, event_id: U
                 event_id=category.event_id,
                 quantity=quantity,
                 allow_partial=True,
+                price_minor=price_minor,
             )
     except SoldOut:
         booking = None

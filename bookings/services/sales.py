@@ -11,6 +11,7 @@ from bookings.gates import refuse_unverified
 from bookings.models import Booking, BookingSeat, Ticket
 from bookings.references import new_ticket_code
 from bookings.refusals import (
+    CodeUsedUp,
     HasTicket,
     HoldExists,
     HoldExpired,
@@ -92,7 +93,7 @@ def retake(*, booking_id: UUID) -> Booking:
                 take_seats_again(booking)
             issue_tickets(booking)
             return booking
-    except (SoldOut, TicketLimit, HoldExists, VerificationRequired) as error:
+    except (SoldOut, TicketLimit, HoldExists, CodeUsedUp, VerificationRequired) as error:
         raise SeatsGone from error
 
 
@@ -117,17 +118,24 @@ def take_seats_again(booking: Booking) -> None:
 
 def issue_tickets(booking: Booking) -> None:
     """Make one ticket per seat of a booking that was just confirmed, and announce it."""
-    seats: list[BookingSeat | None] = [None] * booking.quantity
-    if booking.category.numbered:
-        seats = list(
-            BookingSeat.objects.filter(booking=booking, live=True)
-            .select_related("seat")
-            .order_by("seat__rank", "seat__number")
-        )
+    seats = seats_of(booking)
     if booking.event.requires_face_verification:
         issue_personal_tickets(booking, seats)
     else:
         make_tickets(booking, seats, own=booking.quantity)
+    announce_sale(booking)
+
+
+def seats_of(booking: Booking) -> Sequence[BookingSeat | None]:
+    """Return the numbered seats of a booking, best first, or as many times none."""
+    if not booking.category.numbered:
+        return [None] * booking.quantity
+    taken = BookingSeat.objects.filter(booking=booking, live=True).select_related("seat")
+    return list(taken.order_by("seat__rank", "seat__number"))
+
+
+def announce_sale(booking: Booking) -> None:
+    """Queue the mail with the tickets of a booking that was just confirmed, and tell the apps above."""
     outbox.put(topic="tickets_mail", dedupe_key=f"tickets_mail:{booking.pk}", booking_id=str(booking.pk))
     booking_confirmed.send(Booking, booking_id=booking.pk)
     slots.hold_finished(booking)

@@ -14,7 +14,7 @@ from bookings.locks import lock_person
 from bookings.models import Booking
 from bookings.refusals import CategoryNotFound
 from bookings.states import LIVE
-from events.models import Event, SeatInventory
+from events.models import Event, SeatInventory, TicketCategory
 from events.refusals import EventNotFound
 from waitlist import news
 from waitlist.clock import Clock, open_for_offers
@@ -274,15 +274,23 @@ def check_wish(event: Event, category_ids: Sequence[UUID], quantity: int) -> Non
 
     :raises BadWish: if it is nothing
     :raises TooManyTickets: if it is more than one booking may have
-    :raises CategoryNotFound: if the event has no such category
+    :raises CategoryNotFound: if the event has no such category, or it is for those with a code
+    :raises SaleNotOpen: if a category they name is not on sale yet
     """
     if quantity < 1:
         raise BadWish
     if quantity > event.max_tickets_per_booking:
         most = event.max_tickets_per_booking
         raise TooManyTickets(f"One booking may have at most {most} tickets.", limit=most)
-    if event.categories.filter(pk__in=category_ids).count() != len(set(category_ids)):
+    wished = list(event.categories.filter(pk__in=category_ids, hidden=False))
+    if len(wished) != len(set(category_ids)):
         raise CategoryNotFound
+    most = min((category.max_per_person for category in wished if category.max_per_person), default=quantity)
+    if quantity > most:
+        raise TooManyTickets(f"One person may have at most {most} of these tickets.", limit=most)
+    if early := event.categories.filter(pk__in=category_ids, sale_starts_at__gt=Now()).first():
+        assert early.sale_starts_at is not None
+        raise SaleNotOpen(opens_at=early.sale_starts_at.isoformat().replace("+00:00", "Z"))
 
 
 def check_limit(event: Event, user_id: UUID, quantity: int) -> None:
@@ -303,7 +311,7 @@ def refuse_if_on_sale(event: Event, category_ids: Sequence[UUID], quantity: int,
 
     :raises TicketsAvailable: if what they want is on sale
     """
-    inventories = SeatInventory.objects.filter(category__event=event, category__closed=False)
+    inventories = SeatInventory.objects.filter(TicketCategory.for_everybody("category__"), category__event=event)
     if category_ids:
         inventories = inventories.filter(category_id__in=category_ids)
     best = max(inventories, key=lambda inventory: inventory.available, default=None)

@@ -139,8 +139,8 @@ def events_with_work() -> Sequence[UUID]:
     waits = WaitlistEntry.objects.filter(event_id=OuterRef("category__event_id"), status=Status.WAITING, eligible=True)
     free = SeatInventory.objects.filter(
         open_for_offers("category__event__"),
+        TicketCategory.for_everybody("category__"),
         Exists(waits),
-        category__closed=False,
         capacity__gt=F("held") + F("offered") + F("sold"),
     )
     return list(free.order_by("category__event_id").values_list("category__event_id", flat=True).distinct())

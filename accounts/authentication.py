@@ -7,12 +7,14 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from django.conf import settings
+from django.db.models import OuterRef
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 from rest_framework_simplejwt.backends import TokenBackend
 from rest_framework_simplejwt.exceptions import TokenBackendError
 
+from accounts import second_factor
 from accounts.models import User
 
 AUDIENCE = "fairseat-api"
@@ -26,7 +28,14 @@ def backend(secret: str) -> TokenBackend:
     return TokenBackend("HS256", signing_key=key, audience=AUDIENCE, issuer=ISSUER, leeway=5)
 
 
-def issue_access_token(*, user: User, now: datetime, family_id: UUID | None = None, token_id: str = "") -> str:
+def issue_access_token(
+    *,
+    user: User,
+    now: datetime,
+    family_id: UUID | None = None,
+    token_id: str = "",
+    second_factor_at: datetime | None = None,
+) -> str:
     """Return a signed access token for `user`, valid for ACCESS_TOKEN_SECONDS; `family_id` is the session to log out of."""
     claims = {
         "sub": str(user.pk),
@@ -38,6 +47,8 @@ def issue_access_token(*, user: User, now: datetime, family_id: UUID | None = No
     }
     if family_id is not None:
         claims["fam"] = str(family_id)
+    if second_factor_at is not None:
+        claims["mfa"] = int(second_factor_at.timestamp())
     return backend(settings.SECRET_KEY).encode(claims)
 
 
@@ -66,10 +77,13 @@ class Principal:
     is_authenticated = True
     is_anonymous = False
 
-    def __init__(self, pk: UUID, session_version: int, family_id: UUID | None = None) -> None:
+    def __init__(
+        self, pk: UUID, session_version: int, family_id: UUID | None = None, second_factor_at: int | None = None
+    ) -> None:
         self.pk = self.id = pk
         self.session_version = session_version
         self.family_id = family_id
+        self.second_factor_at = second_factor_at
 
     @cached_property
     def person(self) -> User:
@@ -78,10 +92,11 @@ class Principal:
 
         :raises AuthenticationFailed: if the account is closed or its sessions were ended
         """
-        person = User.objects.filter(pk=self.pk, is_active=True).first()
+        people = User.objects.annotate(enrolled=second_factor.enrolled_of(OuterRef("pk")))
+        person = people.filter(pk=self.pk, is_active=True).first()
         if person is None or person.session_version != self.session_version:
             raise AuthenticationFailed("Your session is over. Log in again.")
-        return person
+        return second_factor.mark(person, self.second_factor_at)
 
     @property
     def is_active(self) -> bool:
@@ -113,7 +128,8 @@ class AccessTokenAuthentication(BaseAuthentication):
         try:
             claims = read_access_token(token.strip().decode("ascii"))
             family_id = UUID(claims["fam"]) if "fam" in claims else None
-            return Principal(UUID(claims["sub"]), int(claims["sv"]), family_id), "access"
+            proven_at = int(claims["mfa"]) if "mfa" in claims else None
+            return Principal(UUID(claims["sub"]), int(claims["sv"]), family_id, proven_at), "access"
         except (UnicodeDecodeError, KeyError, ValueError, TypeError):
             raise AuthenticationFailed("Your session is over. Log in again.") from None
 

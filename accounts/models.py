@@ -60,13 +60,26 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     objects = UserManager()
 
+    lacks_second_factor = False  # set for one request, where staff have yet to prove theirs (accounts.second_factor)
+
     class Meta:
         constraints = [
             models.CheckConstraint(condition=models.Q(email=Lower("email")), name="user_email_is_lower_case"),
         ]
+        permissions: ClassVar[list[tuple[str, str]]] = [
+            ("assign_roles", "Can give roles and reset second factors"),
+            ("every_event", "Works on the events of every organiser"),
+        ]
 
     def __str__(self) -> str:
         return self.email
+
+    def has_perm(self, perm: str, obj: Any = None) -> bool:
+        """Whether the person has a right of staff now: nobody has one without the second factor that is asked of them."""
+        return not self.lacks_second_factor and super().has_perm(perm, obj)
+
+    def has_module_perms(self, app_label: str) -> bool:
+        return not self.lacks_second_factor and super().has_module_perms(app_label)
 
     def _get_session_auth_hash(self, secret: str | None = None) -> str:
         """Tie page sessions to the password and to `session_version`, so that they die with every other session."""
@@ -133,6 +146,7 @@ class TokenFamily(models.Model):
     last_used_at = models.DateTimeField(db_default=Now())
     revoked_at = models.DateTimeField(null=True, blank=True)
     revoked_because = models.CharField(max_length=32, blank=True)
+    second_factor_at = models.DateTimeField(null=True, blank=True, help_text="When staff proved their second factor.")
 
     class Meta:
         verbose_name = "API session"
@@ -239,6 +253,40 @@ class StaffAction(models.Model):
 
     def __str__(self) -> str:
         return f"{self.action} {self.object_type} {self.object_id}"
+
+
+class Authenticator(models.Model):
+    """
+    The app that makes a member of staff's codes (TOTP, RFC 6238). Its secret is sealed; without `confirmed_at` it only began.
+
+    `last_step` is the time step of the last code that was used: the next one must be later, so no code works twice.
+    """
+
+    user = models.OneToOneField(
+        "accounts.User", primary_key=True, on_delete=models.CASCADE, related_name="authenticator"
+    )
+    secret_sealed = models.TextField()
+    last_step = models.BigIntegerField(default=0, db_default=0)
+    created_at = models.DateTimeField(db_default=Now())
+    confirmed_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"authenticator of {self.user_id}"
+
+
+class RecoveryCode(models.Model):
+    """A code for who has lost their authenticator, as a keyed hash; it works once."""
+
+    user = models.ForeignKey("accounts.User", on_delete=models.CASCADE, related_name="recovery_codes")
+    code_hash = models.CharField(max_length=64)
+    created_at = models.DateTimeField(db_default=Now())
+    used_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "code_hash"], name="recovery_code_is_listed_once")]
+
+    def __str__(self) -> str:
+        return self.code_hash[:8]
 
 
 class Notification(models.Model):

@@ -6,6 +6,7 @@ from django.db.models import Q, QuerySet
 
 from accounts.authentication import Principal
 from accounts.models import User
+from accounts.permissions import may
 from common.errors import NotFound
 
 
@@ -15,7 +16,7 @@ def get_user_for(*, viewer: Principal | User, user_id: UUID) -> User:
 
     :raises NotFound: if there is none, it was erased, or the viewer may not see it
     """
-    if viewer.pk == user_id or viewer.is_staff:
+    if viewer.pk == user_id or may(viewer, "accounts.view_user"):
         user = User.objects.filter(pk=user_id, erased_at__isnull=True).first()
         if user is not None:
             return user

@@ -81,6 +81,7 @@ class HistoryInline(ReadOnlyInline):
 
 @admin.register(Booking)
 class BookingAdmin(ExportableAdmin, ReadOnlyAdmin):
+    organiser_path = "event__created_by"
     list_display = [
         "spoken_reference",
         "coloured_status",
@@ -211,6 +212,7 @@ class TicketChangeInline(ReadOnlyInline):
 
 @admin.register(Ticket)
 class TicketAdmin(ExportableAdmin, ReadOnlyAdmin):
+    organiser_path = "booking__event__created_by"
     actions = ["export_csv", "export_xlsx"]
     export_related = ["booking__event", "booking__category", "seat", "holder"]
     export_columns = [
@@ -275,6 +277,7 @@ class TicketAdmin(ExportableAdmin, ReadOnlyAdmin):
 
 @admin.register(TicketHandover)
 class TicketHandoverAdmin(ReadOnlyAdmin):
+    organiser_path = "ticket__booking__event__created_by"
     list_display = [
         "created_at",
         "coloured_status",
@@ -315,6 +318,7 @@ class TicketHandoverAdmin(ReadOnlyAdmin):
 
 @admin.register(BookingTransition)
 class BookingTransitionAdmin(ReadOnlyAdmin):
+    organiser_path = "booking__event__created_by"
     list_display = ["at", "booking", "from_status", "to_status", "reason"]
     list_select_related = ["booking"]
     list_filter = ["to_status", "reason", "at"]
@@ -324,6 +328,7 @@ class BookingTransitionAdmin(ReadOnlyAdmin):
 
 @admin.register(BookingSeat)
 class BookingSeatAdmin(ReadOnlyAdmin):
+    organiser_path = "booking__event__created_by"
     list_display = ["seat", "category", "booking", "live"]
     list_select_related = ["seat__category", "booking"]
     list_filter = ["live"]

@@ -1,12 +1,20 @@
-"""How staff see rows: everything may be read, nothing is edited by hand; what staff may do is an action of a service."""
+"""
+How staff see rows: what their role lets them read, nothing edited by hand; what staff may do is an action of a service.
+
+Who does not work on every organiser's events sees, here and only here, the rows of their own events.
+"""
 
 from typing import Any
 
 from django.contrib.admin import ModelAdmin as DjangoModelAdmin
 from django.contrib.auth import get_permission_codename
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from unfold.admin import ModelAdmin, TabularInline
+
+EVERY_EVENT = "accounts.every_event"
 
 
 class ReadOnlyAdmin(ModelAdmin):
@@ -17,6 +25,30 @@ class ReadOnlyAdmin(ModelAdmin):
     list_filter_submit = False
     list_per_page = 50
     show_full_result_count = False
+    # The lookup from a row to who made its event; "" where rows belong to no event.
+    organiser_path: str = ""
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return self.scoped(request, super().get_queryset(request))
+
+    def scoped(self, request: HttpRequest, rows: QuerySet[Any], organiser_path: str = "") -> QuerySet[Any]:
+        """Return those of the rows that this member of staff works on: all, or what belongs to events of their own."""
+        if request.user.has_perm(EVERY_EVENT):
+            return rows
+        path = organiser_path or self.organiser_path
+        return rows.filter(**{path: request.user.pk}) if path else rows.none()
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_view_permission(request) and self.in_scope(request, obj)
+
+    def in_scope(self, request: HttpRequest, obj: Any) -> bool:
+        """Whether this row, or the row of this id, is one that this member of staff works on; None asks about none."""
+        if obj is None or request.user.has_perm(EVERY_EVENT):
+            return True
+        try:
+            return self.get_queryset(request).filter(pk=getattr(obj, "pk", obj)).exists()
+        except (ValueError, ValidationError):
+            return False
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -28,8 +60,8 @@ class ReadOnlyAdmin(ModelAdmin):
         return False
 
     def has_act_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Whether this member of staff may use the actions: Django's "change" permission of the model."""
-        return may_change(self, request)
+        """Whether this member of staff may use the actions on this row: Django's "change" permission of the model."""
+        return may_change(self, request) and self.in_scope(request, obj)
 
 
 class ReadOnlyInline(TabularInline):

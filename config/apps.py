@@ -10,7 +10,11 @@ class CompositionConfig(AppConfig):
     def ready(self) -> None:
         # Every process knows every periodic job and every invariant, whoever runs them.
         autodiscover_modules("tasks", "invariants")
+        from accounts.roles import after_migrate as fill_groups
         from config.reporting import after_migrate
 
         # Sent once for each app with models, after all have migrated; this one has none of its own.
         post_migrate.connect(after_migrate, sender=apps.get_app_config("common"))
+        # The last app with models: by then every app's permissions exist.
+        last = [app for app in apps.get_app_configs() if app.models_module is not None][-1]
+        post_migrate.connect(fill_groups, sender=last)

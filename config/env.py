@@ -59,6 +59,18 @@ def env_int(name: str, default: int, *, low: int = 0, high: int = 10**9) -> int:
     return number
 
 
+def env_choice(name: str, default: str, choices: list[str]) -> str:
+    """
+    Read a setting that is one of a few words.
+
+    :raises SettingError: if it is another one
+    """
+    value = env(name, default).lower()
+    if value not in choices:
+        raise SettingError(name, f"is {value!r}; write one of: {', '.join(choices)}.")
+    return value
+
+
 def env_list(name: str, default: str = "") -> list[str]:
     """Read a comma-separated list, spaces around the items and empty items dropped."""
     return [item.strip() for item in env(name, default).split(",") if item.strip()]

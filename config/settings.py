@@ -15,6 +15,7 @@ from config.env import (
     development_secret,
     env,
     env_bool,
+    env_choice,
     env_int,
     env_ints,
     env_list,
@@ -207,6 +208,10 @@ PASSWORD_RESET_SECONDS = env_int("PASSWORD_RESET_SECONDS", 3600, low=60)
 SETUP_TOKEN_SECONDS = env_int("SETUP_TOKEN_SECONDS", 86_400, low=60)
 # Failed log-ins per window: of one account from one address, and of one account from all addresses its owner never used.
 LOGIN_TRIES = env_int("LOGIN_TRIES", 10, low=1, high=1000)
+STAFF_MFA = env_choice("STAFF_MFA", "optional", ["off", "optional", "required"])
+STAFF_MFA_SECONDS = env_int("STAFF_MFA_SECONDS", 12 * 3600, low=60, high=30 * 86_400)
+MFA_TRIES = env_int("MFA_TRIES", 5, low=1, high=100)
+MFA_WINDOW_SECONDS = env_int("MFA_WINDOW_SECONDS", 300, low=10, high=86_400)
 LOGIN_TRIES_PER_ACCOUNT = env_int("LOGIN_TRIES_PER_ACCOUNT", 100, low=1, high=100_000)
 LOGIN_WINDOW_SECONDS = env_int("LOGIN_WINDOW_SECONDS", 900, low=10, high=86_400)
 ERASURE_STEPS = [  # called before a person is erased, see accounts.services.profiles

@@ -55,6 +55,7 @@ class HealthView(APIView):
     """How the whole system is, for staff."""
 
     permission_classes = [IsStaff]
+    staff_permission = "common.view_heartbeat"
     throttle_scope = "read"
 
     @extend_schema(

@@ -196,6 +196,7 @@ class ActingAdmin(ReadOnlyAdmin):
 
 @admin.register(Event)
 class EventAdmin(ActingAdmin):
+    organiser_path = "created_by"
     list_display = ["name", "coloured_status", "starts_at", "location", "taken", "price_from", "created_by"]
     list_filter = ["status", "requires_face_verification", "queue_enabled", "starts_at"]
     search_fields = ["name", "location", "created_by__email"]
@@ -465,6 +466,7 @@ class SeatInline(ReadOnlyInline):
 
 @admin.register(TicketCategory)
 class TicketCategoryAdmin(ActingAdmin):
+    organiser_path = "event__created_by"
     list_display = ["name", "event", "price", "numbered", "closed", "taken", "waiting"]
     list_select_related = ["event", "inventory"]
     list_filter = ["closed", "numbered", "event__status"]
@@ -520,6 +522,7 @@ class TicketCategoryAdmin(ActingAdmin):
 
 @admin.register(Seat)
 class SeatAdmin(ReadOnlyAdmin):
+    organiser_path = "category__event__created_by"
     list_display = ["label", "category", "event", "rank"]
     list_select_related = ["category__event"]
     search_fields = ["row", "category__name", "category__event__name"]

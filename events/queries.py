@@ -18,6 +18,7 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import Prefetch, QuerySet
 
+from accounts.permissions import may
 from common.errors import NotFound
 from common.money import THREE_DECIMAL, ZERO_DECIMAL
 from events.models import Event, TicketCategory
@@ -47,7 +48,11 @@ FROM_PRICE = (
     " WHERE price.event_id = event.id AND NOT price.closed"
 )
 VISIBLE = """event.deleted_at IS NULL AND (event.status <> 'draft' OR event.created_by_id = %(viewer)s OR EXISTS (
-    SELECT 1 FROM accounts_user person WHERE person.id = %(viewer)s AND person.is_staff AND person.is_active))"""
+    SELECT 1 FROM accounts_user person WHERE person.id = %(viewer)s AND person.is_staff AND person.is_active
+    AND (person.is_superuser OR EXISTS (
+        SELECT 1 FROM accounts_user_groups member JOIN auth_group_permissions given USING (group_id)
+        JOIN auth_permission permission ON permission.id = given.permission_id
+        WHERE member.user_id = person.id AND permission.codename = 'every_event'))))"""
 VERSION = """(
     SELECT string_agg(
         category.ctid::text || category.xmin || coalesce(inventory.ctid::text || inventory.xmin, ''), ' ' ORDER BY category.id)
@@ -224,13 +229,13 @@ def get_event(*, event_id: UUID, viewer_id: UUID | None = None) -> Event:
 
 def get_event_to_change(*, event_id: UUID, viewer: Any) -> Event:
     """
-    Load one event that this person may change: its creator, or staff.
+    Load one event that this person may change: its creator, or staff who manage events.
 
     :raises EventNotFound: if there is none, or it is somebody else's draft
     :raises NotYourEvent: if they may only look at it
     """
     event = get_event(event_id=event_id, viewer_id=viewer.pk)
-    if event.created_by_id != viewer.pk and not viewer.is_staff:
+    if event.created_by_id != viewer.pk and not may(viewer, "events.change_event"):
         raise NotYourEvent
     return event
 

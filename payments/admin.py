@@ -67,6 +67,7 @@ class ServiceAdmin(ReadOnlyAdmin):
 
 @admin.register(Payment)
 class PaymentAdmin(ExportableAdmin, ServiceAdmin):
+    organiser_path = "booking__event__created_by"
     actions = ["export_csv", "export_xlsx"]
     export_related = ["booking__event"]
     export_columns = [
@@ -174,6 +175,7 @@ class PaymentAdmin(ExportableAdmin, ServiceAdmin):
 
 @admin.register(Refund)
 class RefundAdmin(ServiceAdmin):
+    organiser_path = "payment__booking__event__created_by"
     list_display = [
         "key",
         "booking_reference",

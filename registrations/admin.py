@@ -112,6 +112,7 @@ class DecisionInline(ReadOnlyInline):
 
 @admin.register(Registration)
 class RegistrationAdmin(ReadOnlyAdmin):
+    organiser_path = "event__created_by"
     list_display = [
         "event",
         "user",
@@ -190,7 +191,7 @@ class RegistrationAdmin(ReadOnlyAdmin):
 
     def photo(self, request: HttpRequest, registration_id: UUID, kind: str) -> HttpResponse:
         """Serve one of the two photos of a case to somebody who may review faces; the look is written down."""
-        registration = Registration.objects.filter(pk=registration_id).first()
+        registration = self.get_queryset(request).filter(pk=registration_id).first()
         attempt = pictured_attempt(registration) if registration else None
         why = f"Review of registration {registration_id}"
         if attempt is None or kind not in {"selfie", "profile"} or not self.has_view_permission(request):

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from accounts.authentication import Principal
 from accounts.models import User
+from accounts.permissions import may
 from bookings.models import Booking, Ticket, TicketHandover
 from bookings.queries import bookings_with_all, tickets_with_all
 from bookings.services.handovers import get_invitation
@@ -22,6 +23,7 @@ from registrations.refusals import RegistrationNotFound
 from waitlist.models import WaitlistEntry
 from waitlist.queries import with_position
 
+VIEW = "registrations.view_registration"
 STEPS = (
     "UPLOAD_PHOTO",
     "VERIFY_FACE",
@@ -147,7 +149,10 @@ def get_registration_for(*, viewer: Principal | User, registration_id: UUID) -> 
     :raises RegistrationNotFound: if there is none, or the viewer may not see it
     """
     registration = registrations_with_all().filter(pk=registration_id).first()
-    if registration is None or (registration.user_id != viewer.pk and not viewer.is_staff):
+    if registration is None:
+        raise RegistrationNotFound
+    organiser_id = registration.event.created_by_id
+    if registration.user_id != viewer.pk and not may(viewer, VIEW, organiser_id=organiser_id):
         raise RegistrationNotFound
     return registration
 

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import factory
+from django.contrib.auth.models import Group
 from django.utils import timezone
 from factory.django import DjangoModelFactory
 
@@ -23,8 +24,14 @@ class UserFactory(DjangoModelFactory):
     name = factory.Sequence(lambda n: f"Person {n}")
 
     @classmethod
-    def _create(cls, model_class: type, *args: Any, password: str | None = None, **fields: Any) -> User:
-        return User.objects.create_user(password=password, **fields)
+    def _create(
+        cls, model_class: type, *args: Any, password: str | None = None, role: str = "manager", **fields: Any
+    ) -> User:
+        """Staff are managers unless `role=` says otherwise ("" for none)."""
+        user = User.objects.create_user(password=password, **fields)
+        if user.is_staff and not user.is_superuser and role:
+            user.groups.add(Group.objects.get(name=role))
+        return user
 
 
 class StaffFactory(UserFactory):

@@ -109,6 +109,7 @@ class SkipInline(ReadOnlyInline):
 
 @admin.register(WaitlistEntry)
 class WaitlistEntryAdmin(ReadOnlyAdmin):
+    organiser_path = "event__created_by"
     list_display = [
         "position",
         "event",
@@ -276,14 +277,15 @@ class WaitlistEntryAdmin(ReadOnlyAdmin):
     def console_list(self, request: HttpRequest) -> HttpResponse:
         """Every event that has a list."""
         self.check_may_look(request)
-        shown = Paginator(events_with_lists(), PER_PAGE).get_page(request.GET.get("page"))
+        shown = Paginator(self.scoped(request, events_with_lists(), "created_by"), PER_PAGE).get_page(request.GET.get("page"))
         context = self.admin_site.each_context(request) | {"title": "Waitlists", "events": shown, "is_fullwidth": "1"}
         return TemplateResponse(request, "admin/waitlist/consoles.html", context)
 
     def console(self, request: HttpRequest, event_id: UUID) -> HttpResponse:
         """One event's list with what staff may do; every deed is a POST that comes back here."""
         self.check_may_look(request)
-        event = Event.objects.filter(pk=event_id, deleted_at=None).first()
+        events = self.scoped(request, Event.objects.filter(deleted_at=None), "created_by")
+        event = events.filter(pk=event_id).first()
         if event is None:
             raise Http404
         if request.method == "POST":

@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts import limits
+from accounts.permissions import may
 from bookings.models import Booking
 from bookings.refusals import OfferExpired, VerificationRequired
 from common.errors import FairseatError, IllegalTransition, NotFound
@@ -210,7 +211,7 @@ def offers(request: HttpRequest, event_id: UUID) -> HttpResponse:
 def overview(request: HttpRequest, event_id: UUID) -> HttpResponse:
     """The list of one's own event, for its organiser; staff act on it in the admin."""
     event = get_event(event_id=event_id, viewer_id=request.user.pk)
-    if event.created_by_id != request.user.pk and not request.user.is_staff:
+    if event.created_by_id != request.user.pk and not may(request.user, "waitlist.view_waitlistentry"):
         raise NotFound
     console = queries.console(event_id=event.pk)
     shown = Paginator(console.rows, OFFERS_PER_PAGE).get_page(request.GET.get("page"))

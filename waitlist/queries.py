@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from accounts.authentication import Principal
 from accounts.models import User
+from accounts.permissions import may
 from bookings.models import Booking
 from bookings.states import Source
 from common.errors import NotFound
@@ -231,7 +232,7 @@ def get_live_entry_for(*, viewer: Principal | User, user_id: UUID, event_id: UUI
 
     :raises NotFound: if the viewer may not ask about this person
     """
-    if viewer.pk != user_id and not viewer.is_staff:
+    if viewer.pk != user_id and not may(viewer, "waitlist.view_waitlistentry"):
         raise NotFound("There is no such person, or it is not you.")
     return get_live_entry(user_id=user_id, event_id=event_id)
 

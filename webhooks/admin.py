@@ -19,6 +19,7 @@ COLOURS = {"waiting": "info", "delivered": "success", "failed": "danger"}
 class EndpointAdmin(ReadOnlyAdmin):
     """Endpoints of all organisers; secrets are shown to nobody."""
 
+    organiser_path = "organiser"
     list_display = ["url", "organiser", "shown_kinds", "shown_state", "failing_since", "created_at"]
     list_filter = ["enabled"]
     search_fields = ["url", "organiser__email"]
@@ -79,6 +80,7 @@ class AttemptInline(ReadOnlyInline):
 class DeliveryAdmin(ReadOnlyAdmin):
     """What was sent where, and what the receiver said."""
 
+    organiser_path = "endpoint__organiser"
     list_display = ["kind", "endpoint", "shown_status", "attempts", "due_at", "delivered_at"]
     list_filter = ["status", "message__kind"]
     search_fields = ["endpoint__url", "endpoint__organiser__email"]

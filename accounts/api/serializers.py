@@ -128,6 +128,16 @@ class PasswordChangeIn(Input):
         return attributes
 
 
+class AdminLoginIn(LoginIn):
+    otp = serializers.CharField(
+        max_length=20,
+        required=False,
+        default="",
+        allow_blank=True,
+        help_text="The code of the authenticator app, or a recovery code.",
+    )
+
+
 class PasswordResetIn(Input):
     token = serializers.CharField(max_length=200)
     new_password = PasswordField()

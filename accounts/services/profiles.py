@@ -13,15 +13,18 @@ from django.db.models.functions import Now
 from django.utils.module_loading import import_string
 
 from accounts.models import (
+    Authenticator,
     KnownAddress,
     Notification,
     NotificationChoice,
     PasswordReset,
+    RecoveryCode,
     SignupChallenge,
     TokenFamily,
     User,
 )
 from accounts.notifications.sms import normalise_phone
+from accounts.roles import ASSIGN
 from accounts.services.audit import record_staff_action
 from accounts.services.passwords import start_password_reset
 from accounts.services.sessions import end_all_sessions
@@ -38,12 +41,12 @@ RIGHTS = {"is_staff", "is_superuser"}
 
 class NotYours(Forbidden):
     code = "administrators_only"
-    message = "Only an administrator may change the account of a member of staff."
+    message = "Only an owner may change the account of a member of staff."
 
 
 class OwnRights(Forbidden):
     code = "own_rights"
-    message = "Nobody changes their own rights. Ask another administrator."
+    message = "Nobody changes their own rights. Ask another owner."
 
 
 def load_user(user_id: UUID) -> User:
@@ -90,7 +93,7 @@ def update_user(*, actor: User, user_id: UUID, reason: str = "", **changes: Any)
     refuse_if_above(actor, user)
     wanted = {field: value for field, value in changes.items() if field in PERSONAL | PRIVILEGES | RIGHTS}
     changed = {field: value for field, value in wanted.items() if getattr(user, field) != value}
-    if RIGHTS & changed.keys() and not actor.is_superuser:
+    if RIGHTS & changed.keys() and not actor.has_perm(ASSIGN):
         raise NotYours
     if actor.pk == user.pk and changed.keys() - PERSONAL:
         raise OwnRights
@@ -181,6 +184,8 @@ def erase_user(*, user_id: UUID, actor: User | None = None, cancel: bool = False
     user.user_permissions.clear()
     TokenFamily.objects.filter(user_id=user_id).delete()
     KnownAddress.objects.filter(user_id=user_id).delete()
+    Authenticator.objects.filter(user_id=user_id).delete()
+    RecoveryCode.objects.filter(user_id=user_id).delete()
     Notification.objects.filter(user_id=user_id).delete()
     NotificationChoice.objects.filter(user_id=user_id).delete()
     SignupChallenge.objects.filter(email=old_address).delete()
@@ -213,5 +218,10 @@ def refuse_if_above(actor: User | None, user: User) -> None:
 
     :raises NotYours: otherwise
     """
-    if actor is not None and actor.pk != user.pk and (user.is_staff or user.is_superuser) and not actor.is_superuser:
+    if (
+        actor is not None
+        and actor.pk != user.pk
+        and (user.is_staff or user.is_superuser)
+        and not actor.has_perm(ASSIGN)
+    ):
         raise NotYours

@@ -9,7 +9,7 @@ proof of theft: the whole family dies and the owner is told.
 
 import base64
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
@@ -91,9 +91,11 @@ def log_in(*, email: str, password: str, address: str, staff_only: bool = False)
 
 
 @transaction.atomic
-def open_session(*, user: User) -> Tokens:
+def open_session(*, user: User, second_factor_at: datetime | None = None) -> Tokens:
     """Begin a session of an API client and return its first pair of tokens."""
-    family = TokenFamily.objects.create(user=user, session_version=user.session_version)
+    family = TokenFamily.objects.create(
+        user=user, session_version=user.session_version, second_factor_at=second_factor_at
+    )
     return add_token(family, user, new_token())
 
 
@@ -133,7 +135,7 @@ def exchange(family_id: UUID, token: str, digest: str) -> Tokens | None:
         return add_token(family, user, successor)
     if held.in_grace:
         follower = RefreshToken.objects.filter(token_hash=fingerprint(successor), rotated_at__isnull=True).first()
-        return pair(follower, user, successor) if follower else None
+        return pair(follower, family, user, successor) if follower else None
     end_stolen_session(family, user)
     return None
 
@@ -177,10 +179,16 @@ def add_token(family: TokenFamily, user: User, text: str) -> Tokens:
         family=family,
         expires_at=Now() + timedelta(seconds=settings.REFRESH_TOKEN_SECONDS),
     )
-    return pair(held, user, text)
+    return pair(held, family, user, text)
 
 
-def pair(held: RefreshToken, user: User, text: str) -> Tokens:
-    """Return the pair of a refresh token; the access token depends on nothing but the row, so repeating it is exact."""
-    access = issue_access_token(user=user, now=held.created_at, family_id=held.family_id, token_id=held.token_hash[:32])
+def pair(held: RefreshToken, family: TokenFamily, user: User, text: str) -> Tokens:
+    """Return the pair of a refresh token; the access token depends on nothing but the rows, so repeating it is exact."""
+    access = issue_access_token(
+        user=user,
+        now=held.created_at,
+        family_id=held.family_id,
+        token_id=held.token_hash[:32],
+        second_factor_at=family.second_factor_at,
+    )
     return Tokens(access=access, refresh=text)

@@ -120,6 +120,7 @@ class AdmitForm(ReasonForm):
 
 @admin.register(WaitingRoom)
 class WaitingRoomAdmin(ReadOnlyAdmin):
+    organiser_path = "event__created_by"
     list_display = ["event_name", "coloured_state", "opens_at", "most", "rate_per_minute", "message"]
     list_filter = ["state", "opens_at"]
     search_fields = ["event__name", "event__location"]
@@ -169,7 +170,7 @@ class WaitingRoomAdmin(ReadOnlyAdmin):
 
     # Each deed is offered where it is possible; when it is sent the service decides, and says why not.
     def may(self, request: HttpRequest, object_id: Any, *states: str, **more: bool) -> bool:
-        if not self.has_act_permission(request):
+        if not self.has_act_permission(request, object_id):
             return False
         if object_id is None or request.method == "POST":
             return True

@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
+from accounts.permissions import may
 from bookings.waitingroom import services
 from bookings.waitingroom.console import panel
 from bookings.waitingroom.models import WaitingRoom
@@ -127,7 +128,7 @@ def live(request: HttpRequest, event_id: UUID) -> HttpResponse:
 
 def own_room(request: HttpRequest, event_id: UUID) -> WaitingRoom:
     """
-    Load the line of an event of this organiser's own, or of any for staff.
+    Load the line of an event of this organiser's own, or of any for staff who may see it, or change it.
 
     :raises NotFound: if it is somebody else's, or there is none
     """
@@ -135,6 +136,7 @@ def own_room(request: HttpRequest, event_id: UUID) -> WaitingRoom:
         room = services.ensure_room(event_id)
     except NoLine:
         raise NotFound from None
-    if room.event.created_by_id != request.user.pk and not request.user.is_staff:  # type: ignore[union-attr]
+    needed = "waitingroom.view_waitingroom" if request.method in {"GET", "HEAD"} else "waitingroom.change_waitingroom"
+    if room.event.created_by_id != request.user.pk and not may(request.user, needed):
         raise NotFound
     return room

@@ -7,7 +7,7 @@ from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from accounts.permissions import IsStaff
+from accounts.permissions import IsStaff, may
 from bookings.api.views import IDEMPOTENCY
 from common.api import Answer, Pages, idempotent, parse_id, read
 from common.errors import NotFound
@@ -86,7 +86,9 @@ class RegistrationsView(APIView):
         summary="Register for an event",
     )
     def post(self, request: Request) -> Answer:
-        if any(name in request.data for name in FOR_STAFF) and not request.user.is_staff:
+        if any(name in request.data for name in FOR_STAFF) and not may(
+            request.user, "registrations.change_registration"
+        ):
             raise StaffOnly
         wish = read(RegistrationIn, request)
         event_id = parse_id(wish["event_id"], "event")
@@ -233,6 +235,7 @@ class AskAPersonView(APIView):
 
 class StatisticsView(APIView):
     permission_classes = [IsStaff]
+    staff_permission = "registrations.view_registration"
 
     @extend_schema(
         operation_id="getRegistrationStats",
@@ -247,6 +250,7 @@ class StatisticsView(APIView):
 
 class FailedVerificationsView(APIView):
     permission_classes = [IsStaff]
+    staff_permission = "registrations.view_registration"
 
     @extend_schema(
         operation_id="listFailedVerifications",
@@ -267,6 +271,7 @@ class FailedVerificationsView(APIView):
 
 class OverrideView(APIView):
     permission_classes = [IsStaff]
+    staff_permission = "registrations.change_registration"
     throttle_scope = "booking"
 
     @extend_schema(
@@ -296,6 +301,7 @@ class OverrideView(APIView):
 
 class ReviewView(APIView):
     permission_classes = [IsStaff]
+    staff_permission = "registrations.change_registration"
     throttle_scope = "booking"
 
     @extend_schema(
@@ -321,6 +327,7 @@ class ReviewView(APIView):
 
 class BatchesView(APIView):
     permission_classes = [IsStaff]
+    staff_permission = "registrations.change_registration"
     throttle_scope = "booking"
 
     @extend_schema(
@@ -343,6 +350,7 @@ class BatchesView(APIView):
 
 class BatchView(APIView):
     permission_classes = [IsStaff]
+    staff_permission = "registrations.view_registration"
 
     @extend_schema(operation_id="getBatch", tags=["registrations"], responses=BatchOut, summary="How far a batch is")
     def get(self, request: Request, batch_id: str) -> Answer:

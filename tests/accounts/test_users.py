@@ -134,7 +134,7 @@ def test_list_is_searched_and_paged(api, staff, user_factory):
 def test_list_takes_the_same_statements_for_one_and_many(api, staff, user_factory, django_assert_num_queries):
     door = api.as_user(staff)
     for _ in range(2):
-        with django_assert_num_queries(3):  # who asks, the count, the page
+        with django_assert_num_queries(4):  # who asks, their rights, the count, the page
             door.get("/api/v1/users")
         for _ in range(4):
             user_factory()

@@ -407,9 +407,9 @@ def test_failed_verifications_are_listed_for_staff(api, django_assert_num_querie
     assert {"name", "email"} <= set(row["user"])
     assert row["lastVerificationAttempt"]
     assert staff.get(f"{BASE}/admin/failed-verifications").body["results"] == 3
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(9):
         staff.get(f"{BASE}/admin/failed-verifications?pageSize=1")
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(9):
         staff.get(f"{BASE}/admin/failed-verifications?pageSize=3")
 
 

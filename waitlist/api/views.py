@@ -7,9 +7,10 @@ from rest_framework.views import APIView
 
 from accounts.api.serializers import NotificationOut
 from accounts.notifications.queries import Shown, list_for
-from accounts.permissions import IsStaff
+from accounts.permissions import IsStaff, may
 from bookings.api.views import IDEMPOTENCY
 from common.api import Answer, Pages, idempotent, parse_id, read
+from common.errors import NotFound
 from events.queries import get_event
 from waitlist import places, queries, services
 from waitlist.api.serializers import (
@@ -97,6 +98,8 @@ class NotificationsView(APIView):
 
 class EventWaitlistView(APIView):
     permission_classes = [IsStaff]
+    staff_permission = "waitlist.view_waitlistentry"
+    own_events = True
 
     @extend_schema(
         operation_id="getEventWaitlist",
@@ -109,6 +112,8 @@ class EventWaitlistView(APIView):
         wish = WaitlistQueryIn(data=request.query_params)
         wish.is_valid(raise_exception=True)
         event = get_event(event_id=parse_id(event_id, "event"), viewer_id=request.user.pk)
+        if not may(request.user, self.staff_permission, organiser_id=event.created_by_id):
+            raise NotFound
         entries = queries.list_entries(event_id=event.pk, status=wish.validated_data.get("status", ""))
         return rows_of(request, entries, self)
 
@@ -117,6 +122,7 @@ class EveryWaitlistView(APIView):
     """Everybody who waits, for one event if the query names it; see `config.aliases`."""
 
     permission_classes = [IsStaff]
+    staff_permission = "waitlist.view_waitlistentry"
 
     def get(self, request: Request) -> Answer:
         wish = WaitlistQueryIn(data={name.replace("eventId", "event_id"): value for name, value in request.GET.items()})
@@ -182,6 +188,7 @@ class RejectView(APIView):
 
 class ProcessView(APIView):
     permission_classes = [IsStaff]
+    staff_permission = "waitlist.change_waitlistentry"
     throttle_scope = "booking"
 
     @extend_schema(
@@ -200,6 +207,7 @@ class ProcessView(APIView):
 
 class CleanUpView(APIView):
     permission_classes = [IsStaff]
+    staff_permission = "waitlist.change_waitlistentry"
     throttle_scope = "booking"
 
     @extend_schema(

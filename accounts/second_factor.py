@@ -1,0 +1,82 @@
+"""
+Whether staff have proven their second factor: settings.STAFF_MFA says who must, and after STAFF_MFA_SECONDS again.
+
+Page sessions remember it in the session, API clients in their token. Somebody who has yet to prove it is staff without a
+single permission (`User.has_perm`), so every door that asks for one is shut, and the admin leads them to the page that asks.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Exists, OuterRef
+from django.http import HttpRequest
+from django.utils import timezone
+
+from accounts.models import Authenticator, User
+from common.errors import Forbidden
+
+SESSION = "second_factor"
+
+
+class MfaRequired(Forbidden):
+    code = "mfa_required"
+    message = "Prove your second factor: log in through the staff's login with `otp`."
+
+
+class MfaNotSetUp(Forbidden):
+    code = "mfa_not_set_up"
+    message = "Staff need a second factor here. Log in on the site, open the staff area and set it up."
+
+
+def enrolled_of(user: OuterRef) -> Exists:
+    """Return whether a person has a confirmed authenticator, to annotate people with as `enrolled`."""
+    return Exists(Authenticator.objects.filter(user=user, confirmed_at__isnull=False))
+
+
+def is_enrolled(user: User) -> bool:
+    """Whether this person has a second factor; known already where they were loaded with it."""
+    known = getattr(user, "enrolled", None)
+    return Authenticator.objects.filter(user=user, confirmed_at__isnull=False).exists() if known is None else known
+
+
+def is_needed(user: User) -> bool:
+    """Whether this person has to prove a second factor to act as staff."""
+    if not user.is_staff or settings.STAFF_MFA == "off":
+        return False
+    return settings.STAFF_MFA == "required" or is_enrolled(user)
+
+
+def is_fresh(proven_at: float | None) -> bool:
+    """Whether a factor that was proven at this moment (Unix time) still counts."""
+    return proven_at is not None and proven_at > timezone.now().timestamp() - settings.STAFF_MFA_SECONDS
+
+
+def mark(user: User, proven_at: float | None) -> User:
+    """Note on a person who has just been loaded whether they have yet to prove their second factor."""
+    user.lacks_second_factor = user.is_staff and not is_fresh(proven_at) and is_needed(user)
+    return user
+
+
+def refuse_without(user: Any) -> None:
+    """
+    Let nobody on who has yet to prove their second factor.
+
+    :raises MfaRequired: if they have one to prove
+    :raises MfaNotSetUp: if they need one and have none
+    """
+    person: User = getattr(user, "person", user)
+    if person.lacks_second_factor:
+        raise MfaRequired if is_enrolled(person) else MfaNotSetUp
+
+
+def proven_in(request: HttpRequest, user: User) -> float | None:
+    """Return when this browser's session proved this person's second factor."""
+    held = request.session.get(SESSION) or {}
+    return held.get("at") if held.get("user") == str(user.pk) else None
+
+
+def remember(request: HttpRequest, at: datetime) -> None:
+    """Let this browser's session remember that its person has proven their second factor."""
+    request.session[SESSION] = {"user": str(request.user.pk), "at": at.timestamp()}
+    request.session.cycle_key()

@@ -24,7 +24,7 @@ RUN SECRET_KEY=build ALLOWED_HOSTS=build SITE_URL=https://build DATABASE_URL=pos
     FACE_TEMPLATE_KEYS=build EMAIL_URL=smtp://build DEFAULT_FROM_EMAIL=build@build.test DATA_DIR=/tmp/build \
     python manage.py collectstatic --noinput --verbosity 0 \
     && rm -rf /tmp/build \
-    && python -m compileall -q accounts analytics bookings common config events faceverify payments registrations waitlist webhooks
+    && python -m compileall -q accounts analytics bookings common config events faceverify gate payments registrations waitlist webhooks
 USER fairseat
 EXPOSE 8000
 HEALTHCHECK --interval=15s --timeout=5s --start-period=30s \

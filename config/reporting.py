@@ -44,6 +44,8 @@ READABLE = {
     "registrations_verificationattempt": (
         "id registration_id status engine failure_code milliseconds reserved_at decided_at"
     ),
+    # How many came when and by which gate, and what was refused; not who scanned and nothing that was read.
+    "gate_scan": "id event_id ticket_id method result reason offline let_in scanned_at at undone_at resolved_at",
     "waitlist_waitlistentry": (
         "id user_id event_id quantity status reason eligible joined_at offered_at offer_expires_at offers ended_at booking_id"
     ),

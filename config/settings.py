@@ -90,6 +90,7 @@ INSTALLED_APPS = [
     "registrations",
     "webhooks",
     "analytics",
+    "gate",
     "config",
 ]
 MIDDLEWARE = [
@@ -227,14 +228,14 @@ HOLD_SECONDS = env_int("HOLD_SECONDS", 600, low=5, high=86_400)
 HOLD_EXTENSION_SECONDS = env_int("HOLD_EXTENSION_SECONDS", 120, low=1, high=3600)
 HOLD_MAX_EXTENSIONS = env_int("HOLD_MAX_EXTENSIONS", 10, high=100)
 HOLDS_PER_HOUR = env_int("HOLDS_PER_HOUR", 6, low=1, high=1000)
+CODE_TRIES = env_int("CODE_TRIES", 10, low=1, high=10_000)  # codes that do not exist, a person or address and window
+CODE_WINDOW_SECONDS = env_int("CODE_WINDOW_SECONDS", 900, low=10, high=86_400)
 PAYMENT_GRACE_SECONDS = env_int("PAYMENT_GRACE_SECONDS", 120, high=600)
 # Opening a payment with less than this left on the hold extends it once, so that there is time to type a card number.
 PAYMENT_MARGIN_SECONDS = env_int("PAYMENT_MARGIN_SECONDS", min(30, HOLD_SECONDS // 4), high=600)
 PROMOTE_SECONDS = env_int("PROMOTE_SECONDS", 5, low=1, high=3600)
 OFFER_SECONDS = env_int("OFFER_SECONDS", 86_400, low=5)
 # How long before an offer ends its person is reminded, each once.
-CODE_TRIES = env_int("CODE_TRIES", 10, low=1, high=10_000)  # codes that do not exist, a person or address and window
-CODE_WINDOW_SECONDS = env_int("CODE_WINDOW_SECONDS", 900, low=10, high=86_400)
 OFFER_REMIND_SECONDS = env_ints("OFFER_REMIND_SECONDS", "21600,3600", low=1, high=604_800)
 WAITLIST_TOGETHER_SECONDS = env_int("WAITLIST_TOGETHER_SECONDS", 900, high=86_400)
 WAITLIST_MAX_LAPSES = env_int("WAITLIST_MAX_LAPSES", 2, high=100)
@@ -322,6 +323,11 @@ WEBHOOK_SECONDS = env_int("WEBHOOK_SECONDS", 5, low=1, high=3600)
 WEBHOOK_DISABLE_DAYS = env_int("WEBHOOK_DISABLE_DAYS", 5, low=1, high=90)  # an endpoint that fails for so long is switched off
 WEBHOOK_LOG_DAYS = env_int("WEBHOOK_LOG_DAYS", 30, low=4, high=365)
 WEBHOOK_PRIVATE_ADDRESSES = env_bool("WEBHOOK_PRIVATE_ADDRESSES", False)  # for trying receivers on one's own machine
+
+# -- The gate ---------------------------------------------------------------------------------------------------------
+GATE_OPENS_SECONDS = env_int("GATE_OPENS_SECONDS", 4 * 3600, high=30 * 86_400)  # before the event starts
+GATE_LIST_SECONDS = env_int("GATE_LIST_SECONDS", 86_400, low=60, high=604_800)  # how long a list for offline use is good
+GATE_FACE_TRIES = env_int("GATE_FACE_TRIES", 3, high=20)  # faces compared per ticket; then an ID
 
 # -- Notifications ----------------------------------------------------------------------------------------------------
 SMS_BACKEND = env("SMS_BACKEND", "")  # dotted path of a class with send(to, text, key); empty: no text messages

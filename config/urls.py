@@ -29,6 +29,7 @@ api = [
     path("", include("registrations.api.urls")),
     path("", include("webhooks.api.urls")),
     path("", include("analytics.api.urls")),
+    path("", include("gate.api.urls")),
 ]
 
 urlpatterns = [

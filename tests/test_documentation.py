@@ -27,6 +27,7 @@ APPS = (
     "config",
     "events",
     "faceverify",
+    "gate",
     "payments",
     "registrations",
     "waitlist",

@@ -12,6 +12,7 @@ LAYERS = {
     "config": 7,
     "webhooks": 6,
     "analytics": 6,
+    "gate": 6,
     "registrations": 5,
     "payments": 4,
     "waitlist": 4,

@@ -16,6 +16,7 @@ OURS = {
     "events",
     "payments",
     "faceverify",
+    "gate",
     "registrations",
     "waitlist",
     "webhooks",

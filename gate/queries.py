@@ -1,0 +1,204 @@
+"""Reads of the gate; each one also answers "may this person stand there?"."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db.models import Count, F, Q, QuerySet
+from django.db.models.functions import Now
+
+from bookings.models import Ticket
+from bookings.references import normalise_reference
+from bookings.states import Status
+from events.models import Event
+from faceverify.models import FaceReference
+from gate.models import Entrance, FaceCheck, Scan
+from gate.reasons import Reason
+from gate.refusals import CheckNotFound, GateNotFound, SearchTooShort, SupervisorNeeded
+from registrations.models import Registration
+
+SCAN, SUPERVISE = "gate.scan", "gate.supervise"
+FOUND_AT_MOST = 20
+SHOWN_SCANS = 12
+FEWEST_LETTERS = 3
+LONG_OVER = timedelta(days=1)
+
+
+def may(viewer: Any, event: Event, permission: str) -> bool:
+    """Whether somebody has a permission at an event's gate: its organiser, or who was given it; who supervises also scans."""
+    if not viewer.is_authenticated:
+        return False
+    if event.created_by_id == viewer.pk:
+        return bool(viewer.is_active)
+    return viewer.has_perm(permission) or (permission == SCAN and viewer.has_perm(SUPERVISE))
+
+
+def get_gate(*, event_id: UUID, viewer: Any, permission: str = SCAN) -> Event:
+    """
+    Load the event whose gate somebody stands at.
+
+    :raises GateNotFound: if there is none, it was never published, or this person may not scan there
+    :raises SupervisorNeeded: if they may scan, but not what they want
+    """
+    published = Event.objects.exclude(status=Event.Status.DRAFT).filter(deleted_at=None)
+    event = published.select_related("entrance").filter(pk=event_id).first()
+    if event is None or not may(viewer, event, SCAN):
+        raise GateNotFound
+    if permission != SCAN and not may(viewer, event, permission):
+        raise SupervisorNeeded
+    return event
+
+
+def list_gates(*, viewer: Any, limit: int = 50) -> list[Event]:
+    """Return the events at whose gates somebody may stand: what is on or to come, soonest first."""
+    events = Event.objects.filter(status=Event.Status.PUBLISHED, deleted_at=None, ends_at__gt=Now() - LONG_OVER)
+    if not (viewer.has_perm(SCAN) or viewer.has_perm(SUPERVISE)):
+        events = events.filter(created_by_id=viewer.pk)
+    return list(events.order_by("starts_at", "pk")[:limit])
+
+
+def entrance_of(event: Event) -> Entrance | None:
+    """Return an event's own rules, None where the plain ones hold."""
+    try:
+        return event.entrance
+    except Entrance.DoesNotExist:
+        return None
+
+
+def opens_at(event: Event) -> datetime:
+    """Return when an event's gate opens."""
+    entrance = entrance_of(event)
+    if entrance is not None and entrance.opens_at is not None:
+        return entrance.opens_at
+    return event.starts_at - timedelta(seconds=settings.GATE_OPENS_SECONDS)
+
+
+def checks_faces(event: Event) -> bool:
+    """Whether faces are compared at an event's door."""
+    entrance = entrance_of(event)
+    return entrance is not None and entrance.checks_faces
+
+
+def check_wanted(ticket: Ticket) -> str:
+    """Return what the door asks for besides the ticket: a face, an ID, or nothing."""
+    if not ticket.personal or not checks_faces(ticket.event):
+        return ""
+    return Reason.FACE_NEEDED if comparable_face(ticket) is not None else Reason.ID_NEEDED
+
+
+def comparable_face(ticket: Ticket) -> FaceReference | None:
+    """Return the face a ticket's holder was verified with, while there is one and there are tries left."""
+    passed = Registration.objects.filter(
+        event_id=ticket.event_id,
+        user_id=ticket.holder_id,
+        passed_by=Registration.PassedBy.FACE,
+        reference__forgotten_at=None,
+        reference__engine=settings.FACE_ENGINE,
+    )
+    registration = passed.exclude(reference=None).select_related("reference").first()
+    if registration is None or face_tries(ticket.pk) >= settings.GATE_FACE_TRIES:
+        return None
+    return registration.reference
+
+
+def face_tries(ticket_id: UUID) -> int:
+    """Return how many comparisons of a ticket's holder are counted."""
+    return FaceCheck.objects.filter(ticket_id=ticket_id, status__in=FaceCheck.COUNTED).count()
+
+
+def search_tickets(*, event: Event, text: str) -> QuerySet[Ticket]:
+    """
+    Return the tickets of an event by the holder's name, or a booking's reference: at most 20, without any code.
+
+    :raises SearchTooShort: if there is too little to search for
+    """
+    wanted = " ".join(text.split())[:100]
+    if len(wanted) < FEWEST_LETTERS:
+        raise SearchTooShort
+    named = Q()
+    for word in wanted.split()[:5]:
+        named &= Q(holder_name__icontains=word)
+    found = Ticket.objects.filter(
+        named | Q(booking__reference=normalise_reference(wanted)), event=event, booking__status=Status.CONFIRMED
+    )
+    return (
+        found.select_related("booking__category", "seat")
+        .defer("code")
+        .order_by("holder_name", "booking_id", "number")[:FOUND_AT_MOST]
+    )
+
+
+@dataclass(frozen=True)
+class Counters:
+    """How full the house is: `inside` of `expected`, per gate, what was refused, what a supervisor has to look at."""
+
+    expected: int
+    inside: int
+    unassigned: int
+    refused: int
+    cases: int
+    gates: list[dict[str, Any]] = field(default_factory=list)
+
+
+def counters(*, event: Event) -> Counters:
+    """Return an event's counters in three statements."""
+    tickets = Ticket.objects.filter(event=event).exclude(status=Ticket.Status.VOID)
+    counted = tickets.aggregate(
+        all=Count("pk"),
+        used=Count("pk", filter=Q(status=Ticket.Status.USED)),
+        unassigned=Count("pk", filter=Q(status=Ticket.Status.UNASSIGNED)),
+    )
+    scans = Scan.objects.filter(event=event)
+    gates = list(
+        scans.values(gate=F("device__gate"))
+        .annotate(
+            inside=Count("pk", filter=Q(result=Scan.Result.ACCEPTED, undone_at=None)),
+            refused=Count("pk", filter=Q(result=Scan.Result.REJECTED)),
+        )
+        .order_by("gate")
+    )
+    return Counters(
+        expected=counted["all"],
+        inside=counted["used"],
+        unassigned=counted["unassigned"],
+        refused=sum(gate["refused"] for gate in gates),
+        cases=open_cases(event=event).count(),
+        gates=gates,
+    )
+
+
+def open_cases(*, event: Event) -> QuerySet[Scan]:
+    """Return a supervisor's cases: who was let in without network on a ticket that lets nobody in, oldest first."""
+    cases = Scan.objects.filter(event=event, result=Scan.Result.REJECTED, let_in=True, resolved_at=None)
+    return cases.select_related("device", "ticket__booking", "ticket__seat").order_by("at", "pk")
+
+
+def latest_scans(*, event: Event, limit: int = SHOWN_SCANS) -> QuerySet[Scan]:
+    """Return an event's latest scans."""
+    scans = Scan.objects.filter(event=event).select_related("device", "ticket__booking__category", "ticket__seat")
+    return scans.order_by("-at", "-pk")[:limit]
+
+
+def entry_of(ticket_id: UUID) -> Scan | None:
+    """Return the scan by which a ticket is inside."""
+    standing = Scan.objects.filter(ticket_id=ticket_id, result=Scan.Result.ACCEPTED, undone_at=None)
+    return standing.select_related("device").first()
+
+
+def decided_check(check_id: UUID) -> FaceCheck | None:
+    """Return a comparison if it is decided."""
+    return FaceCheck.objects.filter(pk=check_id).exclude(status=FaceCheck.Status.RESERVED).first()
+
+
+def get_check(*, event_id: UUID, check_id: UUID) -> FaceCheck:
+    """
+    Load one comparison of an event.
+
+    :raises CheckNotFound: if there is none
+    """
+    check = FaceCheck.objects.select_related("scan").filter(pk=check_id, event_id=event_id).first()
+    if check is None:
+        raise CheckNotFound
+    return check

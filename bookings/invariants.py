@@ -258,6 +258,38 @@ def tickets_have_their_holders() -> Iterable[str]:
     )
 
 
+@invariant("bookings.codes")
+def codes_are_counted() -> Iterable[str]:
+    """A code's counter says in how many tickets of live bookings it is, never more than its limit; and nobody paid twice."""
+    yield from rows(
+        f"""
+        SELECT code.id, counter.uses, counted.uses, coalesce(counter.max_uses::text, 'any')
+        FROM bookings_salecode code
+        LEFT JOIN bookings_salecodecounter counter ON counter.code_id = code.id
+        CROSS JOIN LATERAL (
+            SELECT coalesce(sum(booking.quantity), 0) AS uses FROM bookings_booking booking
+            WHERE booking.code_id = code.id AND booking.status IN ({LIVE_SQL})
+        ) counted
+        WHERE counter.uses IS DISTINCT FROM counted.uses OR counted.uses > counter.max_uses
+        """,  # noqa: S608
+        "code {0} counts {1} uses of at most {3}, and is in {2} tickets of live bookings",
+    )
+    yield from rows(
+        """
+        SELECT booking.reference FROM bookings_booking booking JOIN bookings_salecode code ON code.id = booking.code_id
+        WHERE code.event_id <> booking.event_id
+        """,
+        "booking {0} has a code of another event",
+    )
+    yield from rows(
+        """
+        SELECT reference, discount_minor FROM bookings_booking
+        WHERE discount_minor > 0 AND code_id IS NULL AND NOT comp
+        """,
+        "booking {0} is {1} cheaper, and neither a code nor a gift says why",
+    )
+
+
 @invariant("bookings.notices")
 def buyers_are_told() -> Iterable[str]:
     """I13: every sale has the message that mails its tickets."""

@@ -22,14 +22,21 @@ READABLE = {
         "id name location timezone starts_at ends_at status currency sale_starts_at sale_ends_at queue_enabled"
         " max_active_users requires_face_verification payment_collection max_tickets_per_booking created_at deleted_at"
     ),
-    "events_ticketcategory": "id event_id name price_minor numbered position closed created_at",
+    "events_ticketcategory": (
+        "id event_id name price_minor numbered position closed hidden sale_starts_at sale_ends_at max_per_person created_at"
+    ),
     "events_seatinventory": "category_id capacity held offered sold waiting",
     "events_seat": "id category_id row number rank",
     # A person is their id here: enough to count buyers, and the table that would say who it is stays closed.
     "bookings_booking": (
         "id user_id event_id category_id quantity amount_minor currency status source expires_at created_at confirmed_at"
-        " ended_at end_reason refund_minor refund_status"
+        " ended_at end_reason refund_minor refund_status discount_minor code_id comp"
     ),
+    # What codes do and how well they sell; not the words themselves, which are as good as money.
+    "bookings_salecode": (
+        "id event_id percent off_minor presale category_ids per_person valid_from valid_until active created_at"
+    ),
+    "bookings_salecodecounter": "code_id max_uses uses",
     "bookings_bookingtransition": "id booking_id from_status to_status reason at",
     "bookings_bookingseat": "id booking_id seat_id live",
     "bookings_ticket": "id booking_id number status issued_at void_at seat_id",

@@ -42,6 +42,7 @@ def bookings_had_a_slot() -> Iterable[str]:
         JOIN events_event event ON event.id = booking.event_id AND event.queue_enabled
         WHERE booking.source = 'public' AND booking.created_at BETWEEN room.created_at AND now() - interval '1 minute'
             AND room.state IN ('open', 'paused') AND event.updated_at < booking.created_at
+            AND NOT (booking.code_id IS NOT NULL AND booking.created_at < event.sale_starts_at)
             AND NOT EXISTS (
                 SELECT 1 FROM waitingroom_place place
                 WHERE place.event_id = booking.event_id AND place.user_id = booking.user_id AND (

@@ -77,6 +77,7 @@ def test_an_honest_shop_has_no_breach(shop):
     assert found() == {}
     assert {name for name in INVARIANTS if name.startswith(OURS)} == {
         "bookings.capacity",
+        "bookings.codes",
         "bookings.tickets",
         "bookings.one_live_booking",
         "bookings.history",

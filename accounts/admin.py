@@ -10,11 +10,17 @@ from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
+from django.db.models import OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from unfold.decorators import action, display
 from unfold.forms import BaseDialogForm
-from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget, UnfoldBooleanSwitchWidget
+from unfold.widgets import (
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextareaWidget,
+    UnfoldAdminTextInputWidget,
+    UnfoldBooleanSwitchWidget,
+)
 
 from accounts import services
 from accounts.models import (
@@ -27,10 +33,13 @@ from accounts.models import (
     TokenFamily,
     User,
 )
+from accounts.roles import ASSIGN, EXCEED_CAPACITY, REVIEW_FACES, ROLES, role_of
+from accounts.second_factor import enrolled_of
 from common.admin import ReadOnlyAdmin, redirect_from_dialog
 from common.errors import FairseatError
 
 STATE_COLOURS = {"open": "success", "closed": "warning", "erased": "default"}
+EXTRA_FIELDS = {"review_faces": REVIEW_FACES, "exceed_capacity": EXCEED_CAPACITY}
 WAITING_COLOURS = {"waiting": "info", "used": "success", "replaced": "default", "expired": "default"}
 
 
@@ -58,7 +67,7 @@ class ProfileForm(PersonForm):
     phone = forms.CharField(max_length=32, required=False, widget=UnfoldAdminTextInputWidget)
 
 
-class RolesForm(PersonForm):
+class AccountForm(PersonForm):
     is_active = forms.BooleanField(
         required=False,
         label="Account open",
@@ -71,12 +80,37 @@ class RolesForm(PersonForm):
         help_text="Makes events and manages their own.",
         widget=UnfoldBooleanSwitchWidget,
     )
-    is_staff = forms.BooleanField(
-        required=False, label="Staff", help_text="Enters this admin.", widget=UnfoldBooleanSwitchWidget
+
+
+class RoleForm(ReasonForm):
+    """A role of staff, and the rights beyond it."""
+
+    role = forms.ChoiceField(
+        required=False,
+        choices=[("", "No staff"), *[(name, f"{role.label}: {role.duty}") for name, role in ROLES.items()]],
+        widget=UnfoldAdminSelectWidget,
     )
-    is_superuser = forms.BooleanField(
-        required=False, label="Administrator", help_text="May do everything.", widget=UnfoldBooleanSwitchWidget
+    review_faces = forms.BooleanField(
+        required=False,
+        label="May look at faces",
+        help_text="For managers who review failed checks. Every look is written down.",
+        widget=UnfoldBooleanSwitchWidget,
     )
+    exceed_capacity = forms.BooleanField(
+        required=False,
+        label="May raise a capacity for one more ticket",
+        help_text="For managers.",
+        widget=UnfoldBooleanSwitchWidget,
+    )
+    field_order = ["role", "review_faces", "exceed_capacity", "reason"]
+
+    def __init__(self, request: HttpRequest, object_id: str | None = None, *args: Any, **kwargs: Any) -> None:
+        person = User.objects.filter(pk=object_id).first()
+        if person is not None:
+            extras = services.extras_of(person)
+            now = {"role": role_of(person)} | {field: name in extras for field, name in EXTRA_FIELDS.items()}
+            kwargs["initial"] = now | (kwargs.get("initial") or {})
+        super().__init__(request, object_id, *args, **kwargs)
 
 
 class EraseForm(ReasonForm):
@@ -90,17 +124,47 @@ class EraseForm(ReasonForm):
 
 @admin.register(User)
 class UserAdmin(ReadOnlyAdmin):
-    list_display = ["email", "name", "state", "is_organiser", "is_staff", "is_superuser", "created_at", "last_login"]
-    list_filter = ["is_staff", "is_organiser", "is_superuser", "is_active", "created_at"]
+    list_display = ["email", "name", "state", "role", "is_organiser", "created_at", "last_login"]
+    list_filter = ["is_staff", "groups", "is_organiser", "is_active", "created_at"]
     search_fields = ["email", "name"]
     search_help_text = "Mail or name"
     ordering = ["-created_at", "id"]
-    actions_detail = ["change_profile", "change_roles", "mail_reset_link", "end_sessions", "erase"]
+    actions_detail = [
+        "change_profile",
+        "change_account",
+        "give_role",
+        "reset_mfa",
+        "mail_reset_link",
+        "end_sessions",
+        "erase",
+    ]
     fieldsets = [
         (None, {"fields": ["email", "name", "phone", "state"]}),
-        ("Roles", {"fields": ["is_organiser", "is_staff", "is_superuser"]}),
+        ("Roles", {"fields": ["role", "rights", "is_organiser", "factor"]}),
         ("Times", {"fields": ["created_at", "last_login", "erased_at"]}),
     ]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        people = super().get_queryset(request).prefetch_related("groups")
+        return people.annotate(enrolled=enrolled_of(OuterRef("pk")))
+
+    def has_assign_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Whether this member of staff gives roles and resets second factors."""
+        return request.user.has_perm(ASSIGN)
+
+    @display(description="Role")
+    def role(self, user: User) -> str:
+        name = role_of(user)
+        return ROLES[name].label if name else "staff without a role" if user.is_staff else "–"
+
+    @display(description="Rights beyond the role")
+    def rights(self, user: User) -> str:
+        names = {name: field.replace("_", " ") for field, name in EXTRA_FIELDS.items()}
+        return ", ".join(names[name] for name in services.extras_of(user)) or "–"
+
+    @display(description="Second factor", boolean=True)
+    def factor(self, user: Any) -> bool:
+        return user.enrolled
 
     @display(description="Account", label=STATE_COLOURS)
     def state(self, user: User) -> str:
@@ -124,19 +188,53 @@ class UserAdmin(ReadOnlyAdmin):
         return self.do(request, object_id, services.update_user, "Changed.", **wanted(form))
 
     @action(
-        description="Change roles",
-        url_path="roles",
+        description="Open, close, organiser",
+        url_path="account",
         permissions=["act"],
-        icon="badge",
+        icon="manage_accounts",
         dialog={
-            "title": "Change roles",
-            "description": "Only administrators make or change staff, and nobody changes their own rights.",
-            "form_class": RolesForm,
+            "title": "Change the account",
+            "description": "Only owners change the account of a member of staff, and nobody their own rights.",
+            "form_class": AccountForm,
             "form_submit_text": "Change",
         },
     )
-    def change_roles(self, request: HttpRequest, form: RolesForm, object_id: str) -> HttpResponse:
+    def change_account(self, request: HttpRequest, form: AccountForm, object_id: str) -> HttpResponse:
         return self.do(request, object_id, services.update_user, "Changed.", **wanted(form))
+
+    @action(
+        description="Give a role",
+        url_path="role",
+        permissions=["assign"],
+        icon="badge",
+        dialog={
+            "title": "Staff role",
+            "description": "What each role may do is in the operators' guide. Nobody changes their own.",
+            "form_class": RoleForm,
+            "form_submit_text": "Give it",
+        },
+    )
+    def give_role(self, request: HttpRequest, form: RoleForm, object_id: str) -> HttpResponse:
+        wish = wanted(form)
+        extras = frozenset(name for field, name in EXTRA_FIELDS.items() if wish[field])
+        done = f"Their role is {ROLES[wish['role']].label.lower()} now." if wish["role"] else "They are no staff now."
+        given = {"role": wish["role"], "extras": extras, "reason": wish["reason"]}
+        return self.do(request, object_id, services.assign_role, done, **given)
+
+    @action(
+        description="Reset the second factor",
+        url_path="reset-mfa",
+        permissions=["assign"],
+        icon="phonelink_erase",
+        dialog={
+            "title": "Reset the second factor",
+            "description": "Make sure that it is really them who asks. Every session of theirs ends.",
+            "form_class": ReasonForm,
+            "form_submit_text": "Reset it",
+        },
+    )
+    def reset_mfa(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
+        return self.do(request, object_id, services.reset_mfa, "The second factor is removed.", **wanted(form))
 
     @action(
         description="Mail a link to set a new password",

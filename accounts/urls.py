@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from accounts import pages
+from accounts import mfa_pages, pages
 from accounts.notifications import pages as notifications
 
 urlpatterns = [
@@ -20,5 +20,7 @@ urlpatterns = [
     path("notifications/read-all", notifications.read_all, name="notifications-read-all"),
     path("notifications/<uuid:notification_id>", notifications.open_notification, name="notification"),
     path("unsubscribe/<str:token>", notifications.leave_group, name="unsubscribe"),
+    path("staff/second-factor", mfa_pages.prove, name="second-factor"),
+    path("staff/second-factor/set-up", mfa_pages.set_up, name="second-factor-setup"),
     path("profile/delete", pages.erase, name="erase"),
 ]

@@ -105,6 +105,7 @@ MIDDLEWARE = [
     "config.middleware.MessageMiddleware",
     "config.pages.CurrentHoldMiddleware",
     "accounts.middleware.LoginLimitMiddleware",
+    "accounts.middleware.SecondFactorMiddleware",
     "config.middleware.FrameOptionsMiddleware",
     "config.middleware.ContentSecurityPolicyMiddleware",
 ]

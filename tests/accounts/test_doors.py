@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from accounts import limits
 from accounts.models import StaffAction, User
+from accounts.roles import role_of
 from common.errors import Unavailable
 from tests.accounts.mailbox import mails_to
 
@@ -180,16 +181,19 @@ def test_action_without_a_reason_does_nothing(client_for, staff, ana):
     assert ana.name == "Ana"
 
 
-def test_roles_are_the_administrators(client_for, staff, administrator, ana):
-    roles = {"is_active": "on", "is_organiser": "on", "is_staff": "on", "reason": "New colleague"}
-
-    act(client_for(staff), "change_roles", ana, **roles)
+def test_staff_change_an_account_and_owners_give_roles(client_for, staff, administrator, ana):
+    act(client_for(staff), "change_account", ana, is_active="on", is_organiser="on", reason="Organises now")
     ana.refresh_from_db()
-    assert (ana.is_staff, ana.is_organiser) == (False, False)
+    assert (ana.is_staff, ana.is_organiser) == (False, True)
 
-    act(client_for(administrator), "change_roles", ana, **roles)
+    path = reverse("admin:accounts_user_give_role", args=[ana.pk])
+    wish = {"_form_submitted": "1", "role": "box_office", "reason": "New colleague"}
+    assert client_for(staff).post(path, wish).status_code == 403
+    act(client_for(administrator), "give_role", ana, role="box_office", reason="New colleague")
+
     ana.refresh_from_db()
-    assert (ana.is_staff, ana.is_organiser, ana.is_superuser) == (True, True, False)
+    assert (ana.is_staff, ana.is_superuser, role_of(ana)) == (True, False, "box_office")
+    assert StaffAction.objects.get(action="assign_role").after == {"role": "box_office", "extras": []}
 
 
 def test_staff_mail_a_reset_link_and_set_no_password(client_for, staff, ana):

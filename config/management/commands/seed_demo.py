@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
+from django.contrib.auth.models import Group
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import transaction
 from django.db.models import QuerySet
@@ -20,6 +21,7 @@ from django.utils import timezone
 
 from accounts.authentication import issue_access_token
 from accounts.models import User
+from accounts.roles import ROLES
 from bookings.models import Booking, Ticket
 from bookings.services import confirm_booking, hold_seats
 from common.models import OutboxMessage
@@ -38,6 +40,10 @@ ACCOUNTS = [
     ("organiser@demo.test", "Olga Brandt", {"is_organiser": True}, "organiser"),
     ("ana@demo.test", "Ana Silva", {}, "attendee"),
     ("ben@demo.test", "Ben Adeyemi", {}, "attendee"),
+    ("manager@demo.test", "Mara Lind", {"is_staff": True}, "manager"),
+    ("boxoffice@demo.test", "Bo Keller", {"is_staff": True}, "box_office"),
+    ("gate@demo.test", "Gil Moreau", {"is_staff": True}, "gate"),
+    ("support@demo.test", "Suki Tan", {"is_staff": True}, "support"),
 ]
 FIRST_NAMES = (
     "Aiko",
@@ -310,7 +316,13 @@ def report(
 
 def demo_account(email: str, name: str, rights: dict[str, bool], role: str) -> User:
     """Return the account with this address, made if it is not there; one that somebody changed stays as it is."""
-    return User.objects.filter(email=email).first() or User.objects.create_user(email, PASSWORD, name=name, **rights)
+    known = User.objects.filter(email=email).first()
+    if known is not None:
+        return known
+    made = User.objects.create_user(email, PASSWORD, name=name, **rights)
+    if role in ROLES and made.is_staff:
+        made.groups.add(Group.objects.get(name=role))
+    return made
 
 
 def has_demo_face(person: User) -> bool:

@@ -172,6 +172,13 @@ def standing_of(entry: WaitlistEntry) -> Standing:
     return Standing(people + 1, people, seats, words, low, high, None, entry.aside_since is not None, True)
 
 
+def others_wait_for(booking: Booking) -> bool:
+    """Whether somebody else has a claim to the seats of a booking: they wait for them, may have them, and are not aside."""
+    claims = WaitlistEntry.objects.filter(event_id=booking.event_id, status=WAITING, eligible=True, aside_since=None)
+    these = Q(category_ids=[]) | Q(category_ids__contains=[booking.category_id])
+    return claims.filter(these).exclude(user_id=booking.user_id).exists()
+
+
 def released(event_id: UUID, category_ids: Sequence[UUID] = ()) -> Released:
     """Return how many seats were offered to an event's list in the last days, or since it has one."""
     since = Now() - timedelta(days=MEASURED_DAYS)

@@ -6,9 +6,12 @@ from typing import Any
 from django.db import transaction
 from django.dispatch import receiver
 
-from bookings.signals import booking_ended
+from bookings.models import Booking
+from bookings.refusals import SeatsGone
+from bookings.signals import booking_ended, booking_retaken
 from events.signals import event_cancelled, seats_freed
 from waitlist import handover, invariants, news, tasks  # noqa: F401
+from waitlist.queries import others_wait_for
 
 
 @receiver(booking_ended)
@@ -27,3 +30,14 @@ def look_at_the_category(category_id: Any, **_: Any) -> None:
 def close_its_list(event_id: Any, **_: Any) -> None:
     """Close the list of a cancelled event at once."""
     transaction.on_commit(partial(tasks.close_list.delay), robust=True)
+
+
+@receiver(booking_retaken)
+def let_nobody_pass_the_list(booking: Booking, **_: Any) -> None:
+    """
+    Give what was accepted, lapsed and is paid late to who waits for it. Who buys past the list is refused by the database.
+
+    :raises SeatsGone: if somebody else waits for these seats
+    """
+    if booking.source == Booking.Source.WAITLIST and others_wait_for(booking):
+        raise SeatsGone

@@ -21,7 +21,7 @@ from bookings.refusals import (
     VerificationRequired,
     database_refusals,
 )
-from bookings.signals import booking_confirmed
+from bookings.signals import booking_confirmed, booking_retaken
 from bookings.states import Status
 from bookings.waitingroom import slots
 from common import outbox
@@ -72,7 +72,7 @@ def settle_paid_booking(*, booking_id: UUID) -> Booking:
 
 def retake(*, booking_id: UUID) -> Booking:
     """
-    Confirm a lapsed hold whose payment came late, if its seats are free.
+    Confirm a lapsed hold whose payment came late, if its seats are free and nobody else waits for them.
 
     :raises SeatsGone: if they are not, or the person, the event or the sale no longer allows it
     """
@@ -88,6 +88,7 @@ def retake(*, booking_id: UUID) -> Booking:
             ):
                 return confirmed_or_gone(booking_id)
             booking = load(booking_id)
+            booking_retaken.send(Booking, booking=booking)
             refuse_unverified(booking)
             if booking.category.numbered:
                 take_seats_again(booking)

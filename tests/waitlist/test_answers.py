@@ -8,7 +8,7 @@ from django.db.models.functions import Now
 from accounts.models import Notification
 from bookings import services as bookings
 from bookings.models import Booking, Ticket
-from bookings.refusals import VerificationRequired
+from bookings.refusals import SeatsGone, VerificationRequired
 from common import jobs
 from events.models import Event
 from tests.factories import TicketCategoryFactory, UserFactory
@@ -283,6 +283,30 @@ def test_money_that_comes_late_and_finds_the_seats_ends_the_waiting():
 
     assert states(entry) == ["accepted"]
     assert offer_all(category) == []
+
+
+def test_money_that_comes_late_does_not_pass_those_who_wait():
+    category, entry, _ = offered()
+    booking = services.accept_offer(entry_id=entry.pk, user_id=entry.user_id)
+    other = join(category)
+    let_pass(booking.pk)
+    services.follow_bookings()
+
+    with pytest.raises(SeatsGone):
+        bookings.settle_paid_booking(booking_id=booking.pk)
+
+    assert [offer.entry_id for offer in offer_all(category)] == [other.pk]
+    assert states(entry) == ["waiting"]
+
+
+def test_who_may_not_have_the_seats_keeps_them_from_nobody_who_pays_late():
+    category, entry, _ = offered()
+    booking = services.accept_offer(entry_id=entry.pk, user_id=entry.user_id)
+    unverified = join(category)
+    WaitlistEntry.objects.filter(pk=unverified.pk).update(eligible=False)
+    let_pass(booking.pk)
+
+    assert bookings.settle_paid_booking(booking_id=booking.pk).status == "confirmed"
 
 
 def test_seats_unpaid_three_times_end_the_place():

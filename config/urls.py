@@ -51,6 +51,7 @@ urlpatterns = [
     path("", include("waitlist.urls")),
     path("", include("registrations.urls")),
     path("", include("analytics.urls")),
+    path("", include("gate.urls")),
     path("help", pages.static_page, {"name": "help"}, name="help"),
     path("privacy", pages.static_page, {"name": "privacy"}, name="privacy"),
     path("accessibility", pages.static_page, {"name": "accessibility"}, name="accessibility"),

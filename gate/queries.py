@@ -16,7 +16,7 @@ from events.models import Event
 from faceverify.models import FaceReference
 from gate.models import Entrance, FaceCheck, Scan
 from gate.reasons import Reason
-from gate.refusals import CheckNotFound, GateNotFound, SearchTooShort, SupervisorNeeded
+from gate.refusals import CheckNotFound, GateNotFound, ScanNotFound, SearchTooShort, SupervisorNeeded
 from registrations.models import Registration
 
 SCAN, SUPERVISE = "gate.scan", "gate.supervise"
@@ -171,14 +171,13 @@ def counters(*, event: Event) -> Counters:
 
 def open_cases(*, event: Event) -> QuerySet[Scan]:
     """Return a supervisor's cases: who was let in without network on a ticket that lets nobody in, oldest first."""
-    cases = Scan.objects.filter(event=event, result=Scan.Result.REJECTED, let_in=True, resolved_at=None)
-    return cases.select_related("device", "ticket__booking", "ticket__seat").order_by("at", "pk")
+    cases = scans_with_all().filter(event=event, result=Scan.Result.REJECTED, let_in=True, resolved_at=None)
+    return cases.order_by("at", "pk")
 
 
 def latest_scans(*, event: Event, limit: int = SHOWN_SCANS) -> QuerySet[Scan]:
     """Return an event's latest scans."""
-    scans = Scan.objects.filter(event=event).select_related("device", "ticket__booking__category", "ticket__seat")
-    return scans.order_by("-at", "-pk")[:limit]
+    return scans_with_all().filter(event=event).order_by("-at", "-pk")[:limit]
 
 
 def entry_of(ticket_id: UUID) -> Scan | None:
@@ -202,3 +201,30 @@ def get_check(*, event_id: UUID, check_id: UUID) -> FaceCheck:
     if check is None:
         raise CheckNotFound
     return check
+
+
+def get_scan(*, event_id: UUID, scan_id: UUID) -> Scan:
+    """
+    Load one scan of an event, with what an answer shows.
+
+    :raises ScanNotFound: if there is none
+    """
+    scan = scans_with_all().filter(pk=scan_id, event_id=event_id).first()
+    if scan is None:
+        raise ScanNotFound
+    return scan
+
+
+def scans_with_all() -> QuerySet[Scan]:
+    """Return scans with what an answer shows, in one statement."""
+    return Scan.objects.select_related("ticket__booking__category", "ticket__seat", "ticket__event__entrance", "device")
+
+
+def refuse_strangers(viewer: Any) -> None:
+    """
+    Let pass whoever may stand at some gate, even if there is none at this time.
+
+    :raises GateNotFound: for anybody else
+    """
+    if not (viewer.has_perm(SCAN) or viewer.has_perm(SUPERVISE) or viewer.is_organiser):
+        raise GateNotFound

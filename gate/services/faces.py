@@ -21,11 +21,11 @@ from common.errors import FairseatError
 from faceverify import services as faces
 from faceverify.refusals import EngineUnavailable, ProfilePhotoMissing
 from gate.models import FaceCheck, Scan
-from gate.queries import checks_faces, comparable_face, face_tries
+from gate.queries import checks_faces, comparable_face, face_tries, get_scan
 from gate.reasons import CHECKS, Reason
 from gate.refusals import FaceTriesUsedUp, NoCheckNeeded, NoFaceToCompare
 from gate.services.rules import use_device
-from gate.services.scanning import Asked, decide, get_scan
+from gate.services.scanning import Asked, decide
 
 log = structlog.get_logger(__name__)
 

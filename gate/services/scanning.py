@@ -8,7 +8,6 @@ is green. A constraint says the same once more: one standing entry per ticket. E
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 import structlog
@@ -23,9 +22,9 @@ from bookings.states import Status
 from events.models import Event
 from gate.lists import hash_code, normalise_code
 from gate.models import GateDevice, Scan
-from gate.queries import check_wanted, opens_at
+from gate.queries import check_wanted, get_scan, opens_at, scans_with_all
 from gate.reasons import CHECKS, Reason
-from gate.refusals import NoCase, NoCheckNeeded, NothingToUndo, ScanNotFound, TicketNotFound
+from gate.refusals import NoCase, NoCheckNeeded, NothingToUndo, TicketNotFound
 from gate.services.rules import tidy_reason, use_device
 from gate.signals import ticket_scanned
 
@@ -304,20 +303,3 @@ def known_scan(event_id: UUID, client_id: UUID | None) -> Scan | None:
 def find_ticket(code: str) -> Ticket | None:
     """Return the ticket of a code, of whatever event."""
     return Ticket.objects.filter(code=code).first() if code else None
-
-
-def scans_with_all() -> Any:
-    """Return scans with what an answer shows, in one statement."""
-    return Scan.objects.select_related("ticket__booking__category", "ticket__seat", "device")
-
-
-def get_scan(*, event_id: UUID, scan_id: UUID) -> Scan:
-    """
-    Load one scan of an event.
-
-    :raises ScanNotFound: if there is none
-    """
-    scan = scans_with_all().filter(pk=scan_id, event_id=event_id).first()
-    if scan is None:
-        raise ScanNotFound
-    return scan

@@ -1,0 +1,277 @@
+"""The gate in a real browser: scanner, camera, no network, no script."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+import segno
+from django.utils import timezone
+from PIL import Image
+from playwright.sync_api import Browser, Page, Playwright, expect
+
+from accounts.models import User
+from bookings.models import Ticket
+from events.models import Event
+from gate import services
+from gate.models import Entrance, Scan
+from tests.factories import PASSWORD, EventFactory, OrganiserFactory, TicketCategoryFactory, UserFactory
+from tests.pages.camera import flags
+from tests.pages.conftest import PHONE, launch
+from tests.pages.scenes import buy
+from tests.pages.test_accessibility import check
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
+
+
+@pytest.fixture
+def door(db: None) -> User:
+    """An organiser who stands at their own gate."""
+    return OrganiserFactory(email="door@example.test", name="Doro", password=PASSWORD)
+
+
+@pytest.fixture
+def tonight(door: User) -> Event:
+    """An event whose gate is open."""
+    now = timezone.now()
+    event = EventFactory(
+        name="Night Swim", starts_at=now + timedelta(hours=1), ends_at=now + timedelta(hours=5), created_by=door
+    )
+    TicketCategoryFactory(event=event, name="Standing", capacity=50)
+    return event
+
+
+def tickets(event: Event, *, quantity: int = 2, name: str = "Ana Silva") -> list[Ticket]:
+    """Sell tickets to somebody new."""
+    return list(buy(UserFactory(name=name), event, quantity=quantity).tickets.order_by("number"))
+
+
+def at_gate(page: Page, event: Event, gate: str = "North") -> None:
+    page.goto(f"/gate/{event.pk}?gate={gate}")
+
+
+def typed(page: Page, code: str) -> None:
+    """Type as a scanner does: wherever the focus is, and Enter."""
+    page.keyboard.type(code)
+    page.keyboard.press("Enter")
+
+
+def test_scanner_types_and_the_answer_fills_the_screen(
+    browse: Callable[..., Page], log_in: Callable, door: User, tonight: Event
+) -> None:
+    first, second = tickets(tonight)
+    page = browse()
+    log_in(page, door)
+    page.goto("/gate")
+    page.get_by_role("link", name="Night Swim").click()
+    page.get_by_label("Which entrance").fill("North")
+    page.get_by_role("button", name="Start scanning").click()
+    expect(page.get_by_label("Ticket code")).to_be_focused()
+
+    typed(page, first.code)
+    expect(page.get_by_role("alertdialog")).to_contain_text("Welcome in")
+    expect(page.get_by_role("alertdialog")).to_contain_text("Ana Silva")
+    page.wait_for_timeout(3100)  # the same code within three seconds is the same sight of it
+    typed(page, first.code)
+    expect(page.get_by_role("alertdialog")).to_contain_text("Inside since")
+    expect(page.get_by_role("alertdialog")).to_contain_text("by North")
+    typed(page, second.code)  # over the red answer: scanners do not press "Next"
+    expect(page.get_by_role("alertdialog")).to_contain_text("2 of 2")
+    page.get_by_role("button", name="Next").click()
+    typed(page, "NO SUCH CODE")
+    expect(page.get_by_role("alertdialog")).to_contain_text("No ticket has this code")
+    expect(page.locator("[data-inside]")).to_have_text("2")
+
+
+def test_without_network_the_list_decides_and_scans_are_sent_later(
+    browse: Callable[..., Page], log_in: Callable, door: User, tonight: Event
+) -> None:
+    first, second = tickets(tonight)
+    page = browse()
+    log_in(page, door)
+    with page.expect_response("**/list?*"):
+        at_gate(page, tonight)
+    page.wait_for_function(f"localStorage.getItem('gate:{tonight.pk}:list')")
+    page.context.set_offline(True)
+
+    typed(page, first.code)
+    expect(page.get_by_role("alertdialog")).to_contain_text("Without network")
+    page.get_by_role("button", name="Next").click()
+    expect(page.get_by_text("No network.")).to_be_visible()
+    expect(page.get_by_text("1 scan waits to be sent")).to_be_visible()
+    page.wait_for_timeout(3100)
+    typed(page, first.code)
+    expect(page.get_by_role("alertdialog")).to_contain_text("inside already")
+    page.get_by_role("button", name="Next").click()
+    assert not Scan.objects.exists()
+    # Meanwhile another gate, with network, lets the same ticket's copy in, and the second ticket.
+    services.scan_ticket(event_id=tonight.pk, staff_id=door.pk, gate="South", code=first.code)
+    page.context.set_offline(False)
+
+    expect(page.get_by_role("alertdialog")).to_contain_text("Call a supervisor")
+    page.get_by_role("button", name="Next").click()
+    expect(page.get_by_text("wait to be sent")).to_be_hidden()
+    double = Scan.objects.get(reason="double")
+    assert (double.offline, double.is_case, double.device.gate) == (True, True, "North")
+    page.reload()
+    page.get_by_label("What did you do?").fill("The copy went home")
+    page.get_by_role("button", name="Close").click()
+    expect(page.get_by_text("Closed.")).to_be_visible()
+    assert not Scan.objects.get(pk=double.pk).is_case
+    assert Ticket.objects.get(pk=second.pk).status == "active"
+
+
+def test_changed_list_is_not_used(browse: Callable[..., Page], log_in: Callable, door: User, tonight: Event) -> None:
+    (ticket, _) = tickets(tonight)
+    page = browse()
+    log_in(page, door)
+
+    def forged(route: Any) -> None:
+        answer = route.fetch()
+        body = answer.json() | {"list": answer.json()["list"].replace('"version":1', '"version":2')}
+        route.fulfill(response=answer, json=body)
+
+    page.route("**/list?*", forged)
+    with page.expect_response("**/list?*"):
+        at_gate(page, tonight)
+    page.wait_for_timeout(500)
+    page.context.set_offline(True)
+
+    typed(page, ticket.code)
+
+    expect(page.get_by_role("alertdialog")).to_contain_text("No list")
+
+
+def test_without_script_forms_answer(browse: Callable[..., Page], log_in: Callable, door: User, tonight: Event) -> None:
+    first, second = tickets(tonight)
+    page = browse(javascript=False)
+    log_in(page, door)
+    at_gate(page, tonight)
+
+    page.get_by_label("Ticket code").fill(first.code)
+    page.get_by_role("button", name="Check").click()
+    expect(page.get_by_role("alert")).to_contain_text("Welcome in")
+    page.get_by_label("Name or reference").fill("silva")
+    page.get_by_role("button", name="Find").click()
+    page.get_by_role("button", name="Let in").click()
+    expect(page.get_by_role("alert")).to_contain_text("2 of 2")
+    page.get_by_text("Undo").first.click()
+    page.get_by_label("Why?").first.fill("Wrong person")
+    page.get_by_role("button", name="Take back").first.click()
+    expect(page.get_by_text("Taken back. The ticket is good")).to_be_visible()
+    second.refresh_from_db()
+    assert second.status == "active"
+
+
+def test_supervisor_opens_the_gate_early(
+    browse: Callable[..., Page], log_in: Callable, door: User, tonight: Event
+) -> None:
+    Event.objects.filter(pk=tonight.pk).update(
+        starts_at=timezone.now() + timedelta(days=2), ends_at=timezone.now() + timedelta(days=3)
+    )
+    page = browse()
+    log_in(page, door)
+    at_gate(page, tonight)
+    expect(page.get_by_text("Until then every scan is red")).to_be_visible()
+
+    page.get_by_text("Rules of this entrance").click()
+    page.get_by_label("The gate").select_option("is open from now on")
+    page.get_by_label("Why?").last.fill("Members come early")
+    page.get_by_role("button", name="Change", exact=True).click()
+
+    expect(page.get_by_text("Until then every scan is red")).to_be_hidden()
+    assert Entrance.objects.get().opens_at is not None
+
+
+def test_stranger_finds_no_gate(browse: Callable[..., Page], log_in: Callable, ana: User, tonight: Event) -> None:
+    page = browse()
+    log_in(page, ana)
+
+    for address in ("/gate", f"/gate/{tonight.pk}", f"/gate/{tonight.pk}/list?gate=N", f"/gate/{tonight.pk}/counters"):
+        answer = page.goto(address)
+        assert answer is not None
+        assert answer.status == 404
+
+
+def test_gate_is_clean(browse: Callable[..., Page], log_in: Callable, door: User, tonight: Event) -> None:
+    first, second = tickets(tonight)
+    scan = {"event_id": tonight.pk, "staff_id": door.pk, "gate": "South"}
+    green = services.scan_ticket(**scan, code=first.code)
+    red = services.scan_ticket(**scan, code=first.code)
+    services.sync_scans(
+        **scan,
+        scans=[
+            services.Offline(
+                client_id=second.pk, code=first.code, scanned_at=timezone.now(), accepted=True, method="code"
+            )
+        ],
+    )
+    page = browse()
+    log_in(page, door)
+    here = f"/gate/{tonight.pk}"
+
+    found = [
+        problem
+        for address in (
+            "/gate",
+            here,
+            f"{here}?gate=North",
+            f"{here}?gate=North&scan={green.pk}",
+            f"{here}?gate=North&scan={red.pk}",
+            f"{here}?gate=North&q=silva#search",
+        )
+        for problem in check(page, address)
+    ]
+    at_gate(page, tonight)
+    for code, kind in ((second.code, "ok"), (first.code, "bad")):
+        typed(page, code)
+        expect(page.locator(f".gate-answer.{kind}")).to_be_visible()
+
+    assert found == []
+
+
+# -- Camera -----------------------------------------------------------------------------------------------------------
+
+
+def film_of(code: str, path: Path) -> Path:
+    """Write a film that shows a ticket's QR code to Chromium's camera."""
+    file = BytesIO()
+    segno.make_qr(code, error="q").save(file, kind="png", scale=9, border=5)
+    shown = Image.open(file).convert("RGB")
+    frame = Image.new("RGB", (640, 480), "#666")
+    frame.paste(shown, ((640 - shown.width) // 2, (480 - shown.height) // 2))
+    still = BytesIO()
+    frame.save(still, "JPEG", quality=92)
+    path.write_bytes(still.getvalue() * 4)
+    return path
+
+
+@pytest.fixture
+def sees(driver: Playwright, tmp_path: Path) -> Iterator[Callable[[str], Browser]]:
+    """`sees(code)` starts a browser whose camera sees that code."""
+    browsers: list[Browser] = []
+
+    def started(code: str) -> Browser:
+        browsers.append(launch(driver, flags(film_of(code, tmp_path / "code.mjpeg"))))
+        return browsers[-1]
+
+    yield started
+    for browser in browsers:
+        browser.close()
+
+
+def test_camera_reads_the_code(
+    sees: Callable[[str], Browser], live_site: Any, log_in: Callable, door: User, tonight: Event
+) -> None:
+    (ticket, _) = tickets(tonight)
+    page = sees(ticket.code).new_context(base_url=live_site.url, viewport=PHONE, permissions=["camera"]).new_page()
+    log_in(page, door)
+    at_gate(page, tonight)
+
+    page.get_by_role("button", name="Camera").click()
+
+    expect(page.get_by_role("alertdialog")).to_contain_text("Welcome in", timeout=20_000)
+    ticket.refresh_from_db()
+    assert ticket.status == "used"

@@ -11,6 +11,7 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 
 from accounts.models import User
+from accounts.permissions import may
 from analytics import queries
 from analytics.plots import Plot, bars, steps
 from analytics.timeline import booking_timeline, person_timeline
@@ -21,7 +22,9 @@ from events.models import Event
 
 
 def staff_dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """Add the figures to the context of the admin's first page (unfold's DASHBOARD_CALLBACK)."""
+    """Add the figures to the context of the admin's first page (unfold's DASHBOARD_CALLBACK), for who may see them."""
+    if not may(request.user, "analytics.view_salesday"):
+        return context
     found = queries.dashboard(events=Event.objects.filter(deleted_at__isnull=True))
     return context | {
         "tiles": tiles(found, queries.payment_failures()),
@@ -119,7 +122,7 @@ def plots(found: dict[str, Any]) -> list[Plot]:
 def booking_history(request: HttpRequest, booking_id: UUID) -> HttpResponse:
     """A page of the admin: everything that happened to one booking."""
     booking = get_object_or_404(Booking.objects.select_related("event", "user"), pk=booking_id)
-    require(request, "bookings.view_booking")
+    require(request, "bookings.view_booking", booking.event.created_by_id)
     context = {
         "title": f"Booking {spoken(booking.reference)}: what happened",
         "moments": booking_timeline(booking=booking),
@@ -143,11 +146,11 @@ def person_history(request: HttpRequest, user_id: UUID) -> HttpResponse:
     return render(request, "admin/analytics/history.html", admin.site.each_context(request) | context)
 
 
-def require(request: HttpRequest, permission: str) -> None:
+def require(request: HttpRequest, permission: str, organiser_id: UUID | None = None) -> None:
     """
-    See that a member of staff has a permission.
+    See that a member of staff has a permission, for all events or for this organiser's.
 
     :raises PermissionDenied: if not
     """
-    if not request.user.has_perm(permission):
+    if not may(request.user, permission, organiser_id=organiser_id):
         raise PermissionDenied

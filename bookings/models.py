@@ -232,6 +232,11 @@ class Booking(Stateful):
         return self.reference
 
     @property
+    def full_minor(self) -> int:
+        """What it would cost without its code, or were it no gift."""
+        return self.amount_minor + self.discount_minor
+
+    @property
     def is_hold(self) -> bool:
         """Whether the seats are held while the buyer pays."""
         return self.status == self.Status.PENDING

@@ -20,9 +20,11 @@ from accounts import limits
 from bookings import documents, queries, services
 from bookings.forms import HolderForm
 from bookings.models import Booking, Ticket, TicketHandover
+from bookings.queries import Word
 from bookings.refusals import (
     AlreadyBooked,
     CancelTooLate,
+    CodeUnknown,
     ExtensionRefused,
     HoldExists,
     HoldExpired,
@@ -30,6 +32,7 @@ from bookings.refusals import (
     QueueRequired,
     SaleNotOpen,
     SoldOut,
+    TooManyCodes,
 )
 from bookings.services.handovers import give_until, giver_of
 from bookings.states import Status
@@ -37,7 +40,7 @@ from common.errors import FairseatError, IllegalTransition, NotFound
 from common.pages import Problem, Problems, form_problems, here_again, members_only, page, refusal_problems, to_login
 from events.forms import ChoiceForm
 from events.models import Event, TicketCategory
-from events.pages import event_context
+from events.pages import event_context, word_of
 from events.queries import get_event
 from events.standing import standing_of
 
@@ -49,10 +52,11 @@ PER_PAGE = 20
 def hold(request: HttpRequest, event_id: UUID) -> HttpResponse:
     """Hold the chosen tickets; who is not logged in does that first and finds the choice kept."""
     asked = request.POST if request.method == "POST" else request.GET
-    if request.method != "POST" or not request.user.is_authenticated:
-        kept = {name: asked[name] for name in ("category", "quantity") if name in asked}
+    if request.method != "POST" or not request.user.is_authenticated or "look" in asked:
+        kept = {name: asked[name] for name in ("category", "quantity", "code") if asked.get(name)}
         back = reverse("event", args=[event_id]) + (f"?{urlencode(kept)}" if kept else "") + "#tickets"
-        return redirect(back) if request.user.is_authenticated else to_login(request, back)
+        looks = request.user.is_authenticated or "look" in asked
+        return redirect(back) if looks else to_login(request, back)
     limits.check(request, scope="booking")
     form = ChoiceForm(asked)
     if not form.is_valid():
@@ -62,6 +66,8 @@ def hold(request: HttpRequest, event_id: UUID) -> HttpResponse:
         "event_id": event_id,
         "category_id": form.cleaned_data["category"],
         "quantity": form.cleaned_data["quantity"] or 1,
+        "code": form.cleaned_data["code"],
+        "price_minor": form.shown_price(),
     }
     try:
         if asked.get("partial"):
@@ -80,6 +86,9 @@ def hold(request: HttpRequest, event_id: UUID) -> HttpResponse:
     except QueueRequired as error:
         messages.info(request, error.text)
         return redirect("line", event_id)
+    except (CodeUnknown, TooManyCodes) as error:
+        word = Word(form.cleaned_data["code"], problem=error)
+        return choose_again(request, event_id, refusal_problems(error), error.status, word)
     except SaleNotOpen as error:
         return choose_again(request, event_id, refusal_problems(error, "A little early"), 409)
     except FairseatError as error:
@@ -103,18 +112,25 @@ def hold_part(request: HttpRequest, event_id: UUID, wish: dict[str, Any]) -> Htt
 
 
 def choose_again(
-    request: HttpRequest, event_id: UUID, problems: Problems, status: int, available: int = 0, **_: Any
+    request: HttpRequest,
+    event_id: UUID,
+    problems: Problems,
+    status: int,
+    word: Word | None = None,
+    available: int = 0,
+    **_: Any,
 ) -> HttpResponse:
     """Show the event again with what went wrong and the choice as it was; `available` offers to take fewer."""
     event = get_event(event_id=event_id, viewer_id=request.user.pk)
-    context = event_context(request, standing_of(event, now=timezone.now()), request.POST)
-    context |= {"problems": problems, "offer_less": available}
+    word = word or word_of(request, event_id, request.POST)
+    context = event_context(request, standing_of(event, now=timezone.now(), code=word), request.POST, word)
+    context |= {"problems": problems, "offer_less": available, "offer_code": request.POST.get("code", "")}
     if available:
         wanted = int(request.POST["quantity"])
         context |= {
             "offer_category": request.POST["category"],
             "offer_wanted": wanted,
-            "offer_rest": wanted - available if may_wait(event, wanted) else 0,
+            "offer_rest": wanted - available if may_wait(event, wanted) and not word else 0,
         }
     return render(request, "events/event.html", context, status=status)
 
@@ -168,7 +184,10 @@ def give_up(request: HttpRequest, booking_id: UUID) -> HttpResponse:
         return redirect("booking", booking.pk)
     messages.success(request, "Your tickets were given back. Nothing was charged.")
     if request.POST.get("then") == "choose":
-        kept = urlencode({"category": booking.category_id, "quantity": booking.quantity})
+        kept = urlencode(
+            {"category": booking.category_id, "quantity": booking.quantity}
+            | ({"code": booking.code.code} if booking.code else {})
+        )
         return redirect(f"{reverse('event', args=[booking.event_id])}?{kept}#tickets")
     return redirect("event", booking.event_id)
 

@@ -1,14 +1,18 @@
 """Reads of bookings and tickets; each one also answers "may this person see it?"."""
 
+from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from django.db.models import Prefetch, Q, QuerySet
 from django.db.models.functions import Now
 
-from bookings.models import Booking, BookingSeat, Ticket, TicketChange, TicketHandover
+from bookings.codes import guessing, normalise_code
+from bookings.models import Booking, BookingSeat, SaleCode, Ticket, TicketChange, TicketHandover
 from bookings.references import normalise_reference
+from bookings.refusals import CodeNotYet, CodeOver, CodeUnknown, CodeUsedUp
 from bookings.states import LIVE, Status
-from common.errors import Invalid, NotFound
+from common.errors import FairseatError, Invalid, NotFound
 from events.models import TicketCategory
 
 
@@ -19,7 +23,7 @@ class ChooseCategory(Invalid):
 
 def bookings_with_all() -> QuerySet[Booking]:
     """Return bookings with everything that pages and answers show, in a fixed number of statements."""
-    return Booking.objects.select_related("event", "category").prefetch_related(
+    return Booking.objects.select_related("event", "category", "code").prefetch_related(
         Prefetch(
             "tickets",
             Ticket.objects.select_related("seat").prefetch_related(waiting_handovers()).order_by("number"),
@@ -157,3 +161,63 @@ def cancelled_events_with_bookings() -> list[UUID]:
     """Return the cancelled events that still have live bookings."""
     live = Booking.objects.filter(event__status="cancelled", status__in=LIVE)
     return list(live.order_by("event_id").values_list("event_id", flat=True).distinct())
+
+
+@dataclass(frozen=True)
+class Word:
+    """A code that somebody typed for an event: what it does there, or what is wrong with it."""
+
+    typed: str
+    code: SaleCode | None = None
+    problem: FairseatError | None = None
+
+    @property
+    def works(self) -> bool:
+        return self.code is not None and self.problem is None
+
+    def is_for(self, category_id: UUID) -> bool:
+        """Whether it does anything for this category."""
+        return self.works and self.code is not None and self.code.is_for(category_id)
+
+    def opens(self, category_id: UUID) -> bool:
+        """Whether it opens this category before its time, or though it is hidden."""
+        return self.code is not None and self.is_for(category_id) and self.code.presale
+
+    def price(self, category: TicketCategory) -> int:
+        """Return what one ticket of a category costs with it."""
+        if self.code is None or not self.is_for(category.pk):
+            return category.price_minor
+        return category.price_minor - self.code.off(category.price_minor)
+
+    @property
+    def mark(self) -> tuple[object, ...]:
+        """What of it a page shows, for the page's ETag."""
+        code = self.code
+        done = code and (code.percent, code.off_minor, code.presale, tuple(code.category_ids), code.per_person)
+        return (done, self.problem and self.problem.text)
+
+
+def look_up_code(*, event_id: UUID, typed: str, who: str, now: datetime) -> Word:
+    """
+    Return what a code does for an event, before anything is taken; the hold looks again and decides.
+
+    `who` is counted for codes that do not exist.
+
+    :raises TooManyCodes: if there were too many of them
+    """
+    word = normalise_code(typed)
+    try:
+        with guessing(who):
+            known = SaleCode.objects.select_related("counter").filter(event_id=event_id, code=word).first()
+            if known is None:
+                raise CodeUnknown
+    except CodeUnknown as error:
+        return Word(typed, problem=error)
+    problem: FairseatError | None = None
+    if not known.active or (known.valid_until is not None and known.valid_until <= now):
+        problem = CodeOver()
+    elif known.valid_from is not None and known.valid_from > now:
+        problem = CodeNotYet(opens_at=known.valid_from.isoformat().replace("+00:00", "Z"))
+    elif known.counter.max_uses is not None and known.counter.uses >= known.counter.max_uses:
+        problem = CodeUsedUp()
+    return Word(typed, known, problem)

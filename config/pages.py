@@ -11,12 +11,16 @@ from django.conf import settings
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from accounts import limits
 from bookings.models import Booking
 from bookings.pages import seconds_in_words
-from bookings.queries import get_current_hold, get_live_booking_for
+from bookings.queries import Word, get_current_hold, get_live_booking_for, look_up_code
+from bookings.refusals import TooManyCodes
 from bookings.waitingroom.pages import line_for, lines_of
+from common.errors import Unavailable
 from common.models import SentMail
 from common.pages import busy
 from config.api import BUSY, is_api, is_transient, json_error
@@ -35,7 +39,8 @@ class CurrentHoldMiddleware:
     """
     Gives pages `request.current_hold()`, the hold that a person has right now, `request.live_booking(event_id)`,
     `request.waitlist_entry(event_id)`, `request.journey(event_id)`, where they stand with an event that checks faces, and
-    `request.line(event)` and `request.lines()`, their place in the line of an event and in all of them.
+    `request.line(event)` and `request.lines()`, their place in the line of an event and in all of them; and
+    `request.sale_code(event_id, typed)`, what a code does that they have for an event.
 
     Each is looked up at most once and only when asked. The catalogue lies below and may not import them, yet its pages show
     the bar with the time left, the tickets that somebody has already and the way through the face check.
@@ -50,6 +55,7 @@ class CurrentHoldMiddleware:
             request.live_booking = cache(partial(live_booking, request))  # type: ignore[attr-defined]
             request.waitlist_entry = cache(partial(waitlist_entry, request))  # type: ignore[attr-defined]
             request.journey = cache(partial(journey, request))  # type: ignore[attr-defined]
+            request.sale_code = cache(partial(sale_code, request))  # type: ignore[attr-defined]
             request.line = cache(partial(line_for, request))  # type: ignore[attr-defined]
             request.lines = cache(partial(lines_of, request))  # type: ignore[attr-defined]
         return self.get_response(request)
@@ -82,6 +88,19 @@ def journey(request: HttpRequest, event_id: UUID) -> Journey | None:
         return None
     registration = find_registration(user_id=user.pk, event_id=event_id)
     return journey_of(registration) if registration is not None else None
+
+
+def sale_code(request: HttpRequest, event_id: UUID, typed: str) -> Word | None:
+    """Return what a code that somebody typed does for an event; None where nothing was typed."""
+    if not typed.strip():
+        return None
+    user = getattr(request, "user", None)
+    signed_in = user is not None and user.is_authenticated
+    who = str(user.pk) if user is not None and signed_in else limits.address_digest(request.META["REMOTE_ADDR"])
+    try:
+        return look_up_code(event_id=event_id, typed=typed, who=who, now=timezone.now())
+    except (TooManyCodes, Unavailable) as error:
+        return Word(typed, problem=error)
 
 
 @require_safe

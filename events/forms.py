@@ -114,3 +114,9 @@ class ChoiceForm(forms.Form):
         required=False,
         error_messages=dict.fromkeys(("invalid", "min_value", "max_value"), "Choose how many."),
     )
+    code = forms.CharField(max_length=64, required=False, error_messages={"max_length": "No code is as long as that."})
+
+    def shown_price(self) -> int | None:
+        """Return what one ticket of the chosen category cost on the page it was chosen on, if the page said so."""
+        shown = self.data.get(f"price-{self.cleaned_data['category']}", "")
+        return int(shown) if shown.isdecimal() and len(shown) < 10 else None

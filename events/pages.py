@@ -20,9 +20,9 @@ from common.pages import form_problems, page
 from events import artwork, queries
 from events.forms import WHEN, ChoiceForm, SearchForm
 from events.models import Event
-from events.standing import Standing, standing_of
+from events.standing import Standing, Tier, standing_of
 
-LAYOUT = "2"  # part of every ETag: raise it when the pages' look changes without a change of the events
+LAYOUT = "3"  # part of every ETag: raise it when the pages' look changes without a change of the events
 KEPT_EVENTS = 1000
 KEPT_PAGES = 100
 _kept: "OrderedDict[tuple[UUID, str], Event]" = OrderedDict()
@@ -70,18 +70,24 @@ def event(request: HttpRequest, event_id: UUID) -> HttpResponse:
     now = timezone.now()
     version = queries.find_event(event_id=event_id, viewer_id=request.user.pk)
     (shown,) = load({event_id: version})
-    standing = standing_of(shown, now=now)
+    word = word_of(request, event_id, request.GET)
+    standing = standing_of(shown, now=now, code=word)
     mine = request.live_booking(event_id)  # type: ignore[attr-defined]
     journey = journey_of(request, shown)
     place = request.waitlist_entry(event_id)  # type: ignore[attr-defined]
     waits = place and (place.pk, place.status, place.position, place.quantity, place.offer_expires_at, place.eligible)
     parts = [version, standing.state, mine and (mine.pk, mine.status, mine.expires_at), waits, mark_of(journey)]
-    parts += [line_mark(line_of(request, shown))]
+    parts += [line_mark(line_of(request, shown)), word and word.mark, [tier.available for tier in standing.tiers]]
     etag = page_etag(request, now, parts)
-    return answer(request, etag, "events/event.html", event_context(request, standing, request.GET))
+    return answer(request, etag, "events/event.html", event_context(request, standing, request.GET, word))
 
 
-def event_context(request: HttpRequest, standing: Standing, asked: QueryDict) -> dict[str, object]:
+def word_of(request: HttpRequest, event_id: UUID, asked: QueryDict) -> Any:
+    """Return what the code in an address or a form does; None where there is none."""
+    return request.sale_code(event_id, asked.get("code", "")[:64])  # type: ignore[attr-defined]
+
+
+def event_context(request: HttpRequest, standing: Standing, asked: QueryDict, word: Any = None) -> dict[str, object]:
     """Return what the event page shows; what was asked for (in the address after a log-in) is ticked again."""
     choice = ChoiceForm(asked)
     choice.is_valid()
@@ -94,7 +100,8 @@ def event_context(request: HttpRequest, standing: Standing, asked: QueryDict) ->
         "standing": standing,
         "mine": request.live_booking(standing.event.pk),  # type: ignore[attr-defined]
         "place": request.waitlist_entry(standing.event.pk),  # type: ignore[attr-defined]
-        "waitable": [tier for tier in standing.tiers if not tier.available and not tier.category.closed],
+        "waitable": [tier for tier in standing.tiers if is_waitable(tier)],
+        "word": word,
         "journey": journey_of(request, standing.event),
         "line": line_of(request, standing.event),
         "chosen": chosen.category.pk if chosen else None,
@@ -109,6 +116,12 @@ def event_context(request: HttpRequest, standing: Standing, asked: QueryDict) ->
         "money_prefix": SYMBOLS.get(standing.event.currency, f"{standing.event.currency} "),
         "money_decimals": exponent(standing.event.currency),
     }
+
+
+def is_waitable(tier: Tier) -> bool:
+    """Whether people may wait for a category: it is on sale to everybody, and nothing is left of it."""
+    off = tier.category.closed or tier.category.hidden or tier.is_over or tier.opens_at is not None
+    return not tier.available and not off
 
 
 def journey_of(request: HttpRequest, event: Event) -> Any:

@@ -45,7 +45,7 @@ WHOLE = (
 )
 FROM_PRICE = (
     f"SELECT min({WHOLE}) FROM events_ticketcategory price"  # noqa: S608 - made of constants
-    " WHERE price.event_id = event.id AND NOT price.closed"
+    " WHERE price.event_id = event.id AND NOT price.closed AND NOT price.hidden"
 )
 VISIBLE = """event.deleted_at IS NULL AND (event.status <> 'draft' OR event.created_by_id = %(viewer)s OR EXISTS (
     SELECT 1 FROM accounts_user person WHERE person.id = %(viewer)s AND person.is_staff AND person.is_active
@@ -58,10 +58,11 @@ VERSION = """(
         category.ctid::text || category.xmin || coalesce(inventory.ctid::text || inventory.xmin, ''), ' ' ORDER BY category.id)
     FROM events_ticketcategory category LEFT JOIN events_seatinventory inventory ON inventory.category_id = category.id
     WHERE category.event_id = {event}.id)"""
-AVAILABLE = """event.status = 'published' AND coalesce(event.sale_ends_at, event.starts_at) > now()
-    AND coalesce(event.sale_starts_at, now()) <= now() AND EXISTS (
+AVAILABLE = """event.status = 'published' AND EXISTS (
     SELECT 1 FROM events_ticketcategory category JOIN events_seatinventory inventory ON inventory.category_id = category.id
-    WHERE category.event_id = event.id AND NOT category.closed AND inventory.waiting = 0
+    WHERE category.event_id = event.id AND NOT category.closed AND NOT category.hidden AND inventory.waiting = 0
+    AND coalesce(category.sale_ends_at, event.sale_ends_at, event.starts_at) > now()
+    AND coalesce(category.sale_starts_at, event.sale_starts_at, now()) <= now()
     AND inventory.capacity > inventory.held + inventory.offered + inventory.sold)"""
 
 
@@ -178,7 +179,8 @@ def conditions(filters: EventFilters) -> tuple[list[str], dict[str, Any]]:
         add("event.created_by_id = %(creator)s", creator=filters.created_by_id)
     if filters.min_price is not None or filters.max_price is not None:
         priced = (
-            "EXISTS (SELECT 1 FROM events_ticketcategory price WHERE price.event_id = event.id AND NOT price.closed"
+            "EXISTS (SELECT 1 FROM events_ticketcategory price"
+            " WHERE price.event_id = event.id AND NOT price.closed AND NOT price.hidden"
         )
         for name, sign in (("min_price", ">="), ("max_price", "<=")):
             if (limit := getattr(filters, name)) is not None:

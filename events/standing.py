@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Protocol
+from uuid import UUID
 
 from django.conf import settings
 
@@ -25,14 +27,23 @@ OPEN = {State.ON_SALE, State.LAST}
 
 @dataclass(frozen=True)
 class Tier:
-    """A ticket category as a row of the form."""
+    """A ticket category as a row of the form: what one costs here and now, and when it can be had."""
 
     category: TicketCategory
     available: int
+    price_minor: int
+    opens_at: datetime | None = None  # while it can not be had yet
+    is_over: bool = False
+    is_early: bool = False  # open already, for who has this code
 
     @property
     def is_free_of_charge(self) -> bool:
-        return self.category.price_minor == 0
+        return self.price_minor == 0
+
+    @property
+    def is_cheaper(self) -> bool:
+        """Whether a code makes it cheaper than it is for everybody."""
+        return self.price_minor < self.category.price_minor
 
     @property
     def is_scarce(self) -> bool:
@@ -48,6 +59,7 @@ class Standing:
     state: State
     tiers: tuple[Tier, ...]
     sale_ends_at: datetime
+    opens_at: datetime | None = None  # while nothing can be had yet
 
     @property
     def available(self) -> int:
@@ -60,8 +72,18 @@ class Standing:
 
     @property
     def lines_up(self) -> bool:
-        """Whether people stand in line for tickets, or will before the sale opens."""
-        return self.event.queue_enabled and (self.is_open or self.state == State.UPCOMING)
+        """Whether people stand in line for tickets, or will before the sale opens; a presale has no line."""
+        return self.event.queue_enabled and (self.is_open or self.state == State.UPCOMING) and not self.is_presale
+
+    @property
+    def opens_together(self) -> bool:
+        """Whether everything that can not be had yet opens at the same moment."""
+        return len({tier.opens_at for tier in self.tiers if tier.opens_at}) < 2
+
+    @property
+    def is_presale(self) -> bool:
+        """Whether what can be had is there for those with a code, before it is there for everybody."""
+        return any(tier.available and tier.is_early for tier in self.tiers)
 
     @property
     def is_over(self) -> bool:
@@ -71,12 +93,18 @@ class Standing:
     @property
     def cheapest(self) -> TicketCategory | None:
         """The cheapest category that can be had, or of all when none can."""
+        tier = self.cheapest_tier
+        return tier.category if tier else None
+
+    @property
+    def cheapest_tier(self) -> Tier | None:
+        """The row of the cheapest category that can be had, or of all when none can."""
         choice = [tier for tier in self.tiers if tier.available] or list(self.tiers)
-        return min((tier.category for tier in choice), key=lambda category: category.price_minor, default=None)
+        return min(choice, key=lambda tier: tier.price_minor, default=None)
 
     @property
     def has_one_price(self) -> bool:
-        return len({tier.category.price_minor for tier in self.tiers}) == 1
+        return len({tier.price_minor for tier in self.tiers}) == 1
 
     @property
     def is_numbered(self) -> bool:
@@ -93,13 +121,45 @@ def scarce_below(capacity: int) -> int:
     return max(5, min(20, capacity // 10))
 
 
-def standing_of(event: Event, *, now: datetime) -> Standing:
-    """Return how an event stands; its categories and their counters must be loaded."""
+class Opener(Protocol):
+    """What a code does to an event's categories, as far as a page shows it (`bookings.queries.Word`)."""
+
+    def opens(self, category_id: UUID) -> bool: ...
+
+    def price(self, category: TicketCategory) -> int: ...
+
+
+def standing_of(event: Event, *, now: datetime, code: Opener | None = None) -> Standing:
+    """Return how an event stands, for who has this `code`; its categories and their counters must be loaded."""
     tiers = tuple(
-        Tier(category, 0 if category.closed else category.inventory.available) for category in event.categories.all()
+        tier_of(category, event, now, code)
+        for category in event.categories.all()
+        if not category.hidden or (code is not None and code.opens(category.pk))
     )
-    sale_ends_at = event.sale_ends_at or event.starts_at
-    return Standing(event, state_of(event, tiers, sale_ends_at, now), tiers, sale_ends_at)
+    sale_ends_at = max(
+        [tier.category.closes_at(event) for tier in tiers], default=event.sale_ends_at or event.starts_at
+    )
+    state = state_of(event, tiers, sale_ends_at, now)
+    waits = [tier.opens_at for tier in tiers if tier.opens_at]
+    opens_at = min(waits) if state == State.UPCOMING and waits else event.sale_starts_at
+    return Standing(event, state, tiers, sale_ends_at, opens_at)
+
+
+def tier_of(category: TicketCategory, event: Event, now: datetime, code: Opener | None) -> Tier:
+    """Return one category as it is for a buyer with this code, or none."""
+    starts, over = category.opens_at(event), category.closes_at(event) <= now
+    opened = code is not None and code.opens(category.pk)
+    early = starts is not None and starts > now
+    seats = category.inventory.free if opened and (early or category.hidden) else category.inventory.available
+    waits = early and not opened
+    return Tier(
+        category,
+        0 if category.closed or over or waits else seats,
+        code.price(category) if code else category.price_minor,
+        starts if waits else None,
+        over,
+        early and opened,
+    )
 
 
 def state_of(event: Event, tiers: tuple[Tier, ...], sale_ends_at: datetime, now: datetime) -> State:
@@ -112,10 +172,13 @@ def state_of(event: Event, tiers: tuple[Tier, ...], sale_ends_at: datetime, now:
         return State.ENDED
     if sale_ends_at <= now:
         return State.SALE_OVER
-    if event.sale_starts_at and event.sale_starts_at > now:
+    selling = [tier for tier in tiers if not tier.is_over]
+    if not selling and event.sale_starts_at and event.sale_starts_at > now:
+        return State.UPCOMING  # only with a code so far
+    if selling and all(tier.opens_at or tier.category.closed for tier in selling) and any(t.opens_at for t in selling):
         return State.UPCOMING
     free = sum(tier.available for tier in tiers)
     if not free:
         return State.SOLD_OUT
-    capacity = sum(tier.category.inventory.capacity for tier in tiers)
+    capacity = sum(tier.category.inventory.capacity for tier in tiers if not tier.opens_at)
     return State.LAST if free <= scarce_below(capacity) else State.ON_SALE

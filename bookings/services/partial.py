@@ -48,7 +48,7 @@ def hold_or_wait(
         raise CategoryNotFound
     if code:
         try:
-            booking = hold_seats(
+            whole = hold_seats(
                 user_id=user_id,
                 category_id=category_id,
                 event_id=category.event_id,
@@ -58,7 +58,7 @@ def hold_or_wait(
             )
         except (SoldOut, PartlyAvailable) as error:
             raise CodesNotForWaitlist(**error.extra) from error
-        return Held(booking, None)
+        return Held(whole, None)
     lock_person(user_id, category.event_id)
     try:
         with transaction.atomic():

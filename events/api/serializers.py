@@ -14,7 +14,7 @@ from events.models import Event, TicketCategory
 from events.queries import ORDERINGS, EventFilters
 from events.refusals import BadTimes
 from events.services import NewCategory
-from events.services.categories import MAX_CAPACITY
+from events.services.categories import MAX_CAPACITY, RULES
 from events.services.events import FIELDS, timezones
 
 YEARS = range(2000, 2200)
@@ -59,6 +59,14 @@ class CategoryIn(serializers.Serializer):
     rows = serializers.IntegerField(min_value=1, max_value=200, required=False, help_text="Rows of numbered seats.")
     seats_per_row = serializers.IntegerField(min_value=1, max_value=500, required=False)
     closed = serializers.BooleanField(required=False)
+    sale_starts_at = serializers.DateTimeField(
+        required=False, allow_null=True, validators=[in_our_time], help_text="Null: when the event's sale starts."
+    )
+    sale_ends_at = serializers.DateTimeField(
+        required=False, allow_null=True, validators=[in_our_time], help_text="Null: when the event's sale ends."
+    )
+    max_per_person = serializers.IntegerField(min_value=1, max_value=30_000, required=False, allow_null=True)
+    hidden = serializers.BooleanField(required=False, help_text="Only people with a presale code see and buy it.")
 
     def validate(self, category: dict[str, Any]) -> dict[str, Any]:
         numbered = {"rows", "seats_per_row"} & category.keys()
@@ -207,6 +215,10 @@ class CategoryOut(serializers.Serializer):
     capacity = serializers.IntegerField()
     available = serializers.IntegerField()
     numbered = serializers.BooleanField()
+    sale_starts_at = serializers.DateTimeField(allow_null=True, help_text="Null: with the event's sale.")
+    sale_ends_at = serializers.DateTimeField(allow_null=True)
+    max_per_person = serializers.IntegerField(allow_null=True)
+    hidden = serializers.BooleanField(help_text="Only its organiser and staff are shown hidden ones.")
 
 
 class EventOut(serializers.Serializer):
@@ -399,12 +411,13 @@ def new_category(wish: dict[str, Any], currency: str) -> NewCategory:
         capacity=wish.get("capacity", 0),
         rows=wish.get("rows", 0),
         seats_per_row=wish.get("seats_per_row", 0),
+        **{name: wish[name] for name in RULES if name in wish},
     )
 
 
 def changed_category(wish: dict[str, Any], currency: str) -> dict[str, Any]:
     """Turn a validated CategoryIn with an id into the arguments of `update_category`."""
-    changes = {name: wish[name] for name in ("name", "description", "capacity", "closed") if name in wish}
+    changes = {name: wish[name] for name in ("name", "description", "capacity", "closed", *RULES) if name in wish}
     if "price" in wish:
         changes["price_minor"] = to_minor(wish["price"], currency)
     return {"category_id": wish["id"], **changes}
@@ -462,11 +475,15 @@ def render_category(category: TicketCategory, currency: str) -> dict[str, Any]:
         "capacity": category.inventory.capacity,
         "available": category.available,
         "numbered": category.numbered,
+        "saleStartsAt": iso(category.sale_starts_at),
+        "saleEndsAt": iso(category.sale_ends_at),
+        "maxPerPerson": category.max_per_person,
+        "hidden": category.hidden,
     }
 
 
-def render_event(event: Event) -> dict[str, Any]:
-    """Return an event, loaded with its categories, as it is on the wire."""
+def render_event(event: Event, *, hidden: bool = False) -> dict[str, Any]:
+    """Return an event, loaded with its categories, as it is on the wire; `hidden` categories are for who manages it."""
     start, end = local_start(event), local_end(event)
     return {
         "id": str(event.pk),
@@ -486,7 +503,11 @@ def render_event(event: Event) -> dict[str, Any]:
         "availableTickets": event.available_tickets,
         "ticketPrice": price(event.from_price_minor, event.currency),
         "currency": event.currency,
-        "categories": [render_category(category, event.currency) for category in event.categories.all()],
+        "categories": [
+            render_category(category, event.currency)
+            for category in event.categories.all()
+            if hidden or not category.hidden
+        ],
         "queueEnabled": event.queue_enabled,
         "maxActiveUsers": event.max_active_users,
         "requiresFaceVerification": event.requires_face_verification,

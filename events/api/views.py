@@ -9,7 +9,7 @@ from rest_framework.permissions import AllowAny, IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from accounts.permissions import IsOrganiser
+from accounts.permissions import IsOrganiser, may
 from common.api import Answer, idempotent, parse_id, read
 from events import queries, services
 from events.api.rendered import event_answer, list_answer
@@ -86,7 +86,8 @@ class EventsView(APIView):
 
     def create(self, request: Request, wish: dict[str, Any]) -> Answer:
         event = services.create_event(created_by_id=request.user.pk, **new_event(wish))
-        return Answer(render_event(queries.get_event(event_id=event.pk, viewer_id=request.user.pk)), status=201)
+        shown = queries.get_event(event_id=event.pk, viewer_id=request.user.pk)
+        return Answer(render_event(shown, hidden=True), status=201)
 
 
 class EventView(APIView):
@@ -103,8 +104,12 @@ class EventView(APIView):
         responses={200: EventOut, 304: None},
         auth=[{}, {"bearer": []}],
     )
-    def get(self, request: Request, event_id: str) -> HttpResponse:
+    def get(self, request: Request, event_id: str) -> HttpResponse | Answer:
         key = parse_id(event_id, "event")
+        if request.user.is_authenticated and (request.user.is_organiser or request.user.is_staff):
+            shown = queries.get_event(event_id=key, viewer_id=request.user.pk)
+            if shown.created_by_id == request.user.pk or may(request.user, "events.view_event"):
+                return Answer(render_event(shown, hidden=True))
         answer = event_answer(request._request, key, queries.find_event(event_id=key, viewer_id=request.user.pk))
         if answer is None:
             raise EventNotFound
@@ -133,7 +138,7 @@ class EventView(APIView):
         event = self.event_to_change(request, event_id)
         changes = changed_event(read(EventChangesIn, request), event)
         self.act(request, event, "change_event", lambda: services.update_event(event_id=event.pk, **changes))
-        return Answer(render_event(queries.get_event(event_id=event.pk, viewer_id=request.user.pk)))
+        return Answer(render_event(queries.get_event(event_id=event.pk, viewer_id=request.user.pk), hidden=True))
 
     @extend_schema(
         operation_id="deleteEvent",

@@ -1,6 +1,7 @@
 """Ticket categories: their prices, capacities and numbered seats."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +23,7 @@ from events.signals import seats_freed
 MAX_CAPACITY = 1_000_000
 MAX_SEATS = 20_000  # numbered seats are rows
 MAX_CHARGE_MINOR = 99_999_999  # the most that one card charge can be
+RULES = ("sale_starts_at", "sale_ends_at", "max_per_person", "hidden")  # what `update_category` may also set to nothing
 CHANGEABLE = (Event.Status.DRAFT, Event.Status.PUBLISHED)
 
 
@@ -35,6 +37,10 @@ class NewCategory:
     rows: int = 0
     seats_per_row: int = 0
     description: str = ""
+    sale_starts_at: datetime | None = None
+    sale_ends_at: datetime | None = None
+    max_per_person: int | None = None
+    hidden: bool = False
 
     @property
     def numbered(self) -> bool:
@@ -59,6 +65,8 @@ def add_category(*, event_id: UUID, new: NewCategory) -> TicketCategory:
     event = touch(event_id)
     check_seats(new.seats, numbered=new.numbered)
     check_price(new.price_minor, event)
+    rules = {name: getattr(new, name) for name in RULES}
+    check_rules(rules)
     position = event.categories.aggregate(last=Max("position"))["last"]
     try:
         with transaction.atomic():
@@ -69,6 +77,7 @@ def add_category(*, event_id: UUID, new: NewCategory) -> TicketCategory:
                 price_minor=new.price_minor,
                 numbered=new.numbered,
                 position=0 if position is None else position + 1,
+                **rules,
             )
     except IntegrityError as error:
         raise taken_name(error, new.name) from error
@@ -91,10 +100,14 @@ def update_category(
     price_minor: int | None = None,
     capacity: int | None = None,
     closed: bool | None = None,
+    **rules: Any,
 ) -> TicketCategory:
     """
     Change what is given. A new price is for new bookings: those that exist keep the amount they were made with.
 
+    `rules` are when, how many a person and to whom it sells (RULES); None there takes a rule away.
+
+    :raises BadCategory: if its sale would end before it starts
     :raises CategoryNotFound: if there is no such category
     :raises EventIsOver: if its event is completed, cancelled or gone
     :raises CategoryNameTaken: if the event has another one of that name
@@ -114,8 +127,12 @@ def update_category(
         }.items()
         if value is not None
     }
+    if unknown := rules.keys() - set(RULES):
+        raise TypeError(f"a category has no {', '.join(sorted(unknown))}")
     if price_minor is not None:
         check_price(price_minor, event)
+    check_rules({name: getattr(category, name) for name in RULES} | rules)
+    changes |= rules
     if changes:
         try:
             with transaction.atomic():
@@ -242,6 +259,19 @@ def check_seats(seats: int, *, numbered: bool) -> None:
     most = MAX_SEATS if numbered else MAX_CAPACITY
     if not 1 <= seats <= most:
         raise BadCategory(f"A category has 1 to {most} tickets{' with numbered seats' if numbered else ''}.")
+
+
+def check_rules(rules: dict[str, Any]) -> None:
+    """
+    Check when a category sells and how many of it a person may have.
+
+    :raises BadCategory: if that is never, or none
+    """
+    starts, ends = rules["sale_starts_at"], rules["sale_ends_at"]
+    if starts is not None and ends is not None and ends <= starts:
+        raise BadCategory("The sale of a category must end after it starts.")
+    if rules["max_per_person"] is not None and not 1 <= rules["max_per_person"] <= 30_000:
+        raise BadCategory("One person may have at least one ticket of a category.")
 
 
 def check_price(price_minor: int, event: Event) -> None:

@@ -8,6 +8,7 @@ from django.db import transaction
 
 from accounts.services import record_staff_action
 from events.models import Event, TicketCategory
+from events.services.categories import RULES
 from events.services.events import FIELDS
 
 Result = TypeVar("Result")
@@ -48,6 +49,7 @@ def facts(event_id: UUID) -> dict[str, Any]:
             "price_minor": category.price_minor,
             "closed": category.closed,
             "capacity": category.inventory.capacity,
+            **{name: plain(getattr(category, name)) for name in RULES},
         }
     return found
 

@@ -87,6 +87,10 @@ def test_short_body_makes_a_published_event_on_sale_at_once(organiser, api):
         "capacity": 100,
         "available": 100,
         "numbered": False,
+        "saleStartsAt": None,
+        "saleEndsAt": None,
+        "maxPerPerson": None,
+        "hidden": False,
     }
     assert api.get(f"/api/v1/events/{event['id']}").body == {"status": "success", "data": event}
     hold_seats(user_id=UserFactory().pk, category_id=category["id"], quantity=2)

@@ -13,7 +13,11 @@ const PATIENCE_MS = 6000;
 const LIST_MS = 120000;
 const LIVE_MS = 10000;
 const MOST_AT_ONCE = 200;
-const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
+const clock = new Intl.DateTimeFormat("en-GB", {
+  hour: "2-digit",
+  minute: "2-digit",
+  timeZone: gate.dataset.timezone,
+});
 
 // -- What this device keeps: its name, the signed list, scans that wait -----------------------------------------------
 const names = { list: `gate:${event}:list`, queue: `gate:${event}:queue`, device: "gate:device", mute: "gate:mute" };
@@ -179,13 +183,14 @@ async function read(text) {
 
 function fromServer(scan) {
   const who = scan.ticket
-    ? [scan.ticket.holder_name, scan.ticket.category, scan.ticket.seat, `${scan.ticket.number} of ${scan.ticket.quantity}`]
+    ? [scan.ticket.category, scan.ticket.seat, `${scan.ticket.number} of ${scan.ticket.quantity}`]
     : [];
   const since = scan.inside_since ? `Inside since ${clock.format(new Date(scan.inside_since))}, by ${scan.inside_by}.` : "";
-  const more = [who.filter(Boolean).join(" · "), since].filter(Boolean).join(" ");
-  if (scan.result === "accepted") return { kind: "ok", says: "Welcome in", words: "", more };
-  if (scan.next.length) return { kind: "wait", says: "One more check", words: scan.words, more, open: scan.id };
-  return { kind: "bad", says: "Stop", words: scan.words, more };
+  const more = who.filter(Boolean).join(" · ");
+  const name = scan.ticket?.holder_name ?? "";
+  if (scan.result === "accepted") return { kind: "ok", says: "Welcome in", name, more };
+  if (scan.next.length) return { kind: "wait", says: "One more check", words: scan.words, name, more, open: scan.id };
+  return { kind: "bad", says: "Stop", words: `${scan.words} ${since}`.trim(), name, more };
 }
 
 // Without network: the signed list decides, and the scan waits to be sent.
@@ -231,13 +236,14 @@ const SIGNS = { ok: "✓", bad: "✕", wait: "?" };
 let closing = 0;
 let accept = null;
 
-function show({ kind, says, words: told = "", more = "", open = "", accept: accepting = null }) {
+function show({ kind, says, words: told = "", name = "", more = "", open = "", accept: accepting = null }) {
   clearTimeout(closing);
   accept = accepting;
   panel.className = `gate-answer ${kind}`;
   part("sign").textContent = SIGNS[kind];
   part("says").textContent = says;
   part("answer-words").textContent = told;
+  part("answer-name").textContent = name;
   part("answer-more").textContent = more;
   part("answer-open").hidden = !open;
   part("answer-open").href = open ? `${gate.dataset.here}&scan=${open}` : "#";

@@ -52,7 +52,8 @@ local function mark_present(user)
   redis.call('SETBIT', KEYS[13 + i], bit(user, num('hm' .. i)), 1)
 end
 local function is_present(user)
-  for i = 0, 2 do
+  for back = 0, 2 do  -- the newest first: who looks as told is in it, mostly
+    local i = (num('hbi') - back) % 3
     local size = num('hm' .. i)
     if size > 0 and redis.call('GETBIT', KEYS[13 + i], bit(user, size)) == 1 then return true end
   end
@@ -144,24 +145,29 @@ local function promote(limit)
     local lenient = now < num('hbfrom')
     local till = whole(now + num('claim'))
     while called < free and called + parked < limit do
-      local want = math.min(free - called + 16, limit - called - parked)
-      local heads = redis.call('ZRANGE', Q, 0, want - 1, 'WITHSCORES')
+      -- As many as may be called are taken at once: each of them is called or parked, and a tick of fifty costs few commands.
+      local heads = redis.call('ZPOPMIN', Q, math.min(free - called, limit - called - parked))
       if #heads == 0 then break end
+      local number = redis.call('HINCRBY', CFG, 'jn', #heads / 2) - #heads / 2
+      local calls, keys, parks = {}, {}, {}
       for i = 1, #heads, 2 do
-        if called == free then break end
         local user, key = heads[i], heads[i + 1]
-        redis.call('ZREM', Q, user)
+        number = number + 1
         if lenient or is_present(user) then
-          redis.call('ZADD', CALL, till, user)
-          redis.call('HSET', KEY, user, key)
-          note('c', user, till)
-          called = called + 1
+          calls[#calls + 1], calls[#calls + 2] = till, user
+          keys[#keys + 1], keys[#keys + 2] = user, key
+          redis.call('XADD', EV, '*', 'o', 'c', 'u', user, 'v', till, 'n', whole(number))
         else
-          redis.call('ZADD', PARK, key, user)
-          note('p', user, key)
-          parked = parked + 1
+          parks[#parks + 1], parks[#parks + 2] = key, user
+          redis.call('XADD', EV, '*', 'o', 'p', 'u', user, 'v', key, 'n', whole(number))
         end
       end
+      if #calls > 0 then
+        redis.call('ZADD', CALL, unpack(calls))
+        redis.call('HSET', KEY, unpack(keys))
+      end
+      if #parks > 0 then redis.call('ZADD', PARK, unpack(parks)) end
+      called, parked = called + #calls / 2, parked + #parks / 2
     end
     if num('rate') > 0 and c.tok then
       redis.call('HSET', CFG, 'tok', string.format('%.6f', num('tok') - called), 'tokat', whole(now))

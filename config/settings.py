@@ -386,6 +386,8 @@ SPECTACULAR_SETTINGS = {
         "WaitlistStatus": "waitlist.models.WaitlistEntry.Status",
         "RegistrationStatus": "registrations.models.Registration.Status",
         "FaceVerificationStatus": "registrations.models.Registration.FaceStatus",
+        "GateReason": "gate.reasons.Reason",
+        "ReasonEnum": "waitlist.models.WaitlistEntry.Reason",
         "BatchAction": "registrations.models.BatchRun.Action",
     },
 }

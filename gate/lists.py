@@ -28,7 +28,7 @@ from gate.queries import checks_faces, opens_at
 ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # of P-256's group
 SHORT = 22  # letters of a hash on the list: 132 bits
 # One letter a ticket: comes in; comes in after a look at an ID; is inside; nobody's; cancelled.
-STATES = {
+STATES: dict[str, str] = {
     Ticket.Status.ACTIVE: "a",
     Ticket.Status.USED: "u",
     Ticket.Status.UNASSIGNED: "n",

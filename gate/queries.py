@@ -90,6 +90,8 @@ def check_wanted(ticket: Ticket) -> str:
 
 def comparable_face(ticket: Ticket) -> FaceReference | None:
     """Return the face a ticket's holder was verified with, while there is one and there are tries left."""
+    if ticket.holder_id is None:
+        return None
     passed = Registration.objects.filter(
         event_id=ticket.event_id,
         user_id=ticket.holder_id,
@@ -151,7 +153,7 @@ def counters(*, event: Event) -> Counters:
         unassigned=Count("pk", filter=Q(status=Ticket.Status.UNASSIGNED)),
     )
     scans = Scan.objects.filter(event=event)
-    gates = list(
+    gates = (
         scans.values(gate=F("device__gate"))
         .annotate(
             inside=Count("pk", filter=Q(result=Scan.Result.ACCEPTED, undone_at=None)),
@@ -159,13 +161,14 @@ def counters(*, event: Event) -> Counters:
         )
         .order_by("gate")
     )
+    shown: list[dict[str, Any]] = [dict(one) for one in gates]
     return Counters(
         expected=counted["all"],
         inside=counted["used"],
         unassigned=counted["unassigned"],
-        refused=sum(gate["refused"] for gate in gates),
+        refused=sum(one["refused"] for one in shown),
         cases=open_cases(event=event).count(),
-        gates=gates,
+        gates=shown,
     )
 
 

@@ -61,7 +61,7 @@ class OfflineIn(serializers.Serializer):
 class SyncIn(StandingIn):
     """What a device scanned without network."""
 
-    scans = OfflineIn(many=True, max_length=MOST_AT_ONCE)
+    scans = serializers.ListField(child=OfflineIn(), max_length=MOST_AT_ONCE)
 
 
 class ReasonIn(Input):

@@ -255,6 +255,8 @@ BOOKING_GATES = [  # asked before seats of an event that has a gate are held
     "bookings.waitingroom.gates.admitted",
 ]
 QUEUE_SLOT_SECONDS = env_int("QUEUE_SLOT_SECONDS", 300, low=1, high=86_400)
+QUEUE_EXTENSION_SECONDS = env_int("QUEUE_EXTENSION_SECONDS", 60, low=20, high=3600)  # "I need more time" to choose
+QUEUE_MAX_EXTENSIONS = env_int("QUEUE_MAX_EXTENSIONS", 10, high=100)
 QUEUE_CLAIM_SECONDS = env_int("QUEUE_CLAIM_SECONDS", 60, low=1, high=3600)
 QUEUE_PROMOTE_SECONDS = env_int("QUEUE_PROMOTE_SECONDS", 5, low=1, high=60)
 QUEUE_DRAIN_SECONDS = env_int("QUEUE_DRAIN_SECONDS", 1, low=1, high=60)

@@ -111,6 +111,19 @@ class StatusView(APIView):
         return answer
 
 
+class ExtendView(APIView):
+    @extend_schema(
+        operation_id="extendQueueSlot",
+        tags=["queue"],
+        request=JoinIn,
+        responses=StandingOut,
+        summary="More time to choose, at one's turn",
+    )
+    def post(self, request: Request) -> Answer:
+        event_id = read(JoinIn, request)["event_id"]
+        return answer_of(services.need_more_time(user_id=request.user.pk, event_id=event_id))
+
+
 class LeaveView(APIView):
     @extend_schema(
         operation_id="leaveQueue",

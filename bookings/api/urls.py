@@ -16,6 +16,7 @@ urlpatterns = [
     path("bookings/<str:booking_id>/cancel", views.CancelView.as_view()),
     path("queue/join", queue.JoinView.as_view()),
     path("queue/status", queue.StatusView.as_view()),
+    path("queue/extend", queue.ExtendView.as_view()),
     path("queue/leave", queue.LeaveView.as_view()),
     path("queue/serving/<str:event_id>", queue.ServingView.as_view()),
     path("queue/receipt/<str:event_id>", receipts_api.ReceiptView.as_view()),

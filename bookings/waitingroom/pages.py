@@ -19,7 +19,7 @@ from bookings.waitingroom.cookie import Stub, Stubs
 from bookings.waitingroom.refusals import NoLine
 from bookings.waitingroom.wishes import get_wish, set_wish
 from bookings.waitingroom.wording import Line, Phase, answer_of, etag_of, line_of, people
-from common.errors import FairseatError, NotFound, Unavailable
+from common.errors import Conflict, FairseatError, NotFound, Unavailable
 from common.pages import members_only, page, to_login
 from events.models import Event
 from events.pages import event_context, load
@@ -137,6 +137,20 @@ def leave(request: HttpRequest, event_id: UUID) -> HttpResponse:
     except NotFound:
         return redirect("line", event_id)
     messages.success(request, "You left the line.")
+    return redirect("line", event_id)
+
+
+@require_POST
+@members_only
+def more(request: HttpRequest, event_id: UUID) -> HttpResponse:
+    """ "I need more time" to choose."""
+    limits.check(request, scope="booking")
+    try:
+        services.need_more_time(user_id=request.user.pk, event_id=event_id)
+    except Conflict as error:
+        messages.warning(request, error.text)
+    else:
+        messages.success(request, f"You have {seconds_in_words(settings.QUEUE_EXTENSION_SECONDS)} more.")
     return redirect("line", event_id)
 
 

@@ -33,6 +33,16 @@ class HoldRuns(Conflict):
     message = "Tickets are held for you. Pay for them or give them up first; your place ends with them."
 
 
+class NotYourTurn(Conflict):
+    code = "slot_over"
+    message = "It is not your turn, or it is over. Your place in line says when it is."
+
+
+class SlotExtensionRefused(Conflict):
+    code = "extension_refused"
+    message = "Your turn can not be made any longer. Choose now; what you choose is then held for you."
+
+
 class LineRestoring(Unavailable):
     code = "queue_restoring"
     message = "We are restoring the line. Nobody loses their place. Try again in a few seconds."

@@ -78,6 +78,23 @@ def test_somebody_joins_waits_and_has_their_turn(client_for, ana: User, rush: Ev
     assert (booking.user, held["Location"]) == (ana, f"/bookings/{booking.pk}/tickets")
 
 
+def test_more_time_to_choose_is_one_click_unless_the_event_says_no(client_for, ana: User, rush: Event) -> None:
+    client = client_for(ana)
+    client.post(f"/events/{rush.pk}/line/join")
+    before = services.status(user_id=ana.pk, event_id=rush.pk).expires_at
+    assert before is not None
+
+    assert "I need more time" in client.get(f"/events/{rush.pk}/line").content.decode()
+    answer = client.post(f"/events/{rush.pk}/line/more", follow=True).content.decode()
+
+    assert "You have 1 minute more." in answer
+    assert services.status(user_id=ana.pk, event_id=rush.pk).expires_at == before + timedelta(seconds=60)
+    Event.objects.filter(pk=rush.pk).update(allow_hold_extension=False, updated_at=timezone.now())
+    assert "I need more time" not in client.get(f"/events/{rush.pk}/line").content.decode()
+    answer = client.post(f"/events/{rush.pk}/line/more", follow=True).content.decode()
+    assert "The organiser does not allow more time for this event." in answer
+
+
 def test_nobody_is_told_what_the_line_is_and_logs_in_to_join(client, rush: Event) -> None:
     somebody_is_in(rush)
     services.join(user_id=UserFactory().pk, event_id=rush.pk)

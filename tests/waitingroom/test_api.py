@@ -50,6 +50,20 @@ def test_from_joining_to_tickets(category, client_of):
     assert first.post("/api/v1/bookings", wish).body["code"] == "queue_required"
 
 
+def test_more_time_over_the_api(category, client_of):
+    event = category.event
+    first, second = (client_of(person) for person in people(2))
+    before = join_as(first, event)
+    join_as(second, event)
+
+    status, body = first.post("/api/v1/queue/extend", {"eventId": str(event.pk)})
+    refused = second.post("/api/v1/queue/extend", {"eventId": str(event.pk)})
+
+    assert (status, body["data"]["status"]) == (200, "active")
+    assert body["data"]["expiresAt"] > before["expiresAt"]
+    assert (refused.status, refused.body["code"]) == (409, "slot_over")
+
+
 def test_joining_takes_who_one_is_from_the_token_alone(category, client_of):
     victim, person = people(2)
 

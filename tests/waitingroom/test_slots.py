@@ -12,6 +12,7 @@ from bookings import services as bookings
 from bookings.models import Booking
 from bookings.waitingroom import services, store, tokens
 from bookings.waitingroom.models import Place
+from bookings.waitingroom.refusals import HoldRuns, NoLine, NotYourTurn, SlotExtensionRefused
 from bookings.waitingroom.tokens import WrongToken, presented
 from tests.factories import TicketCategoryFactory, UserFactory
 from tests.waitingroom.lines import busy, join, line, lose, members, past, people, place, standing
@@ -53,6 +54,75 @@ def test_called_person_may_book_without_having_looked():
     services.leave(user_id=first.pk, event_id=category.event_id)
 
     assert hold(category, second).is_hold
+
+
+def test_more_time_at_ones_turn_is_given_so_often_and_only_to_who_has_it(settings):
+    settings.QUEUE_MAX_EXTENSIONS = 2
+    category = line(max_active_users=1)
+    event = category.event
+    first, second = people(2)
+    before = join(event, first, second)[0]
+
+    def more(person):
+        return services.need_more_time(user_id=person.pk, event_id=event.pk)
+
+    with pytest.raises(NotYourTurn):
+        more(second)
+    for _ in range(2):
+        longer = more(first)
+    with pytest.raises(SlotExtensionRefused):
+        more(first)
+
+    assert longer.expires_at - before.expires_at == timedelta(seconds=2 * settings.QUEUE_EXTENSION_SECONDS)
+    assert standing(event, first).expires_at == longer.expires_at
+    assert (busy(event), standing(event, second).position) == (1, 1)
+    with presented(longer.receipt):
+        assert hold(category, first).is_hold
+    with pytest.raises(HoldRuns):
+        more(first)
+
+
+def test_more_time_begins_anew_with_the_next_turn_and_ends_with_this_one(settings):
+    settings.QUEUE_MAX_EXTENSIONS = 1
+    category = line(max_active_users=1)
+    person = UserFactory()
+    wish = {"user_id": person.pk, "event_id": category.event_id}
+    join(category.event, person)
+    services.need_more_time(**wish)
+    past(category.event, "act", person)
+
+    with pytest.raises(NotYourTurn):
+        services.need_more_time(**wish)
+    join(category.event, person)
+
+    assert services.need_more_time(**wish).status == "active"
+
+
+def test_more_time_is_refused_where_the_event_says_no_or_has_no_line():
+    strict = line(allow_hold_extension=False)
+    person = UserFactory()
+    join(strict.event, person)
+
+    with pytest.raises(SlotExtensionRefused, match="organiser"):
+        services.need_more_time(user_id=person.pk, event_id=strict.event_id)
+    with pytest.raises(NoLine):
+        services.need_more_time(user_id=person.pk, event_id=TicketCategoryFactory().event_id)
+
+
+def test_more_time_outlives_a_loss_of_redis_and_is_not_given_twice(settings):
+    settings.QUEUE_MAX_EXTENSIONS = 2
+    category = line(max_active_users=1)
+    person = UserFactory()
+    join(category.event, person)
+    for _ in range(2):
+        longer = services.need_more_time(user_id=person.pk, event_id=category.event_id)
+    services.drain_journal(category.event_id)
+
+    lose(category.event)
+
+    assert standing(category.event, person).expires_at == longer.expires_at
+    with pytest.raises(SlotExtensionRefused):
+        services.need_more_time(user_id=person.pk, event_id=category.event_id)
 
 
 def test_slot_of_another_event_is_worth_nothing():

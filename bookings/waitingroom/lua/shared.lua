@@ -64,7 +64,7 @@ end
 local function end_slot(user, what, extra)
   redis.call('ZREM', ACT, user)
   redis.call('ZREM', CALL, user)
-  redis.call('HDEL', KEY, user)
+  redis.call('HDEL', KEY, user, user .. '+')
   redis.call('HDEL', USED, user)
   if what == 'l' then redis.call('HDEL', FIN, user) else redis.call('HSET', FIN, user, what) end
   note(what, user, whole(now), extra)

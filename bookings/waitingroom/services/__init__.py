@@ -3,7 +3,7 @@
 from bookings.waitingroom.seeds import entry_of
 from bookings.waitingroom.services.drawing import draw_list
 from bookings.waitingroom.services.journal import drain_journal
-from bookings.waitingroom.services.line import Standing, join, leave, promote, release, serving, status
+from bookings.waitingroom.services.line import Standing, join, leave, need_more_time, promote, release, serving, status
 from bookings.waitingroom.services.recovery import rebuild, reconcile
 from bookings.waitingroom.services.rooms import (
     admit,
@@ -34,6 +34,7 @@ __all__ = [
     "leave",
     "leave_for_closed_accounts",
     "let_join_again",
+    "need_more_time",
     "open_line",
     "open_lobby",
     "over",

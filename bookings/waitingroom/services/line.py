@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
+from django.conf import settings
 from redis.exceptions import RedisError
 
 from bookings.waitingroom import store, tokens
@@ -22,6 +23,8 @@ from bookings.waitingroom.refusals import (
     LineSoldOut,
     NoLine,
     NotInLine,
+    NotYourTurn,
+    SlotExtensionRefused,
 )
 from bookings.waitingroom.services.recovery import recover
 from events.models import Event
@@ -139,6 +142,38 @@ def leave(*, user_id: UUID, event_id: UUID, with_hold: bool = False) -> None:
         raise HoldRuns
     if answer.code == "N":
         raise NotInLine
+
+
+def need_more_time(*, user_id: UUID, event_id: UUID) -> Standing:
+    """
+    Give somebody QUEUE_EXTENSION_SECONDS more to choose, at most QUEUE_MAX_EXTENSIONS times in one turn (WCAG 2.2.1).
+
+    The order of the line does not change; who is behind waits for as long at most. A hold that runs has extensions of its own.
+
+    :raises SlotExtensionRefused: if it was made longer as often as allowed, or the event does not allow it
+    :raises NotYourTurn: if it is not this person's turn, or it is over
+    :raises HoldRuns: if tickets are held already
+    :raises NoLine: if the event has no line
+    :raises LineRestoring, LineAway: if Redis lost the line or is away
+    """
+    allowed = Event.objects.filter(pk=event_id, queue_enabled=True).values_list("allow_hold_extension", flat=True)
+    if not (found := allowed.first()):
+        raise (
+            NoLine()
+            if found is None
+            else SlotExtensionRefused("The organiser does not allow more time for this event.")
+        )
+    step = settings.QUEUE_EXTENSION_SECONDS * 1000
+    answer = act("more", event_id, user_id, settings.QUEUE_MAX_EXTENSIONS, step)
+    if answer.code == "B":
+        raise LineRestoring(retry_after=2)
+    if answer.code == "H":
+        raise HoldRuns("Tickets are held for you. Ask for more time there.")
+    if answer.code == "X":
+        raise SlotExtensionRefused
+    if answer.code == "N":
+        raise NotYourTurn
+    return standing(answer, event_id=event_id, user_id=user_id)
 
 
 def promote(event_id: UUID) -> store.Ticked:

@@ -7,9 +7,11 @@ second. Who held a place that was lost comes back to it with the token they were
 
 from collections.abc import Iterator
 from datetime import timedelta
+from math import ceil
 from uuid import UUID
 
 import structlog
+from django.conf import settings
 from django.db.models import F
 from django.db.models.functions import Now
 
@@ -159,10 +161,20 @@ def fill_front(room: WaitingRoom) -> int:
             till = store.milliseconds_now() + client_claim(room)
         client.zadd(store.key(event_id, "act" if place.state == State.ACTIVE else "call"), {member: till})
         client.hset(store.key(event_id, "key"), member, place.order_key or store.LATE)
+        if place.state == State.ACTIVE and (given := extensions_of(room, place)):
+            client.hset(store.key(event_id, "key"), member + b"+", given)
         if place.booking_id and place.state == State.ACTIVE:
             client.hset(store.key(event_id, "used"), member, place.booking_id.bytes)
         count += 1
     return count
+
+
+def extensions_of(room: WaitingRoom, place: Place) -> int:
+    """Return how often a turn was made longer, from how long it is; never too few, so that a loss gives nobody more."""
+    if place.admitted_at is None or place.slot_expires_at is None:
+        return 0
+    longer = (place.slot_expires_at - place.admitted_at).total_seconds() - room.slot_seconds
+    return max(0, ceil(round(longer, 2) / settings.QUEUE_EXTENSION_SECONDS))
 
 
 def client_claim(room: WaitingRoom) -> int:

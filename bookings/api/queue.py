@@ -97,7 +97,7 @@ class StatusView(APIView):
     @extend_schema(
         operation_id="getQueueStatus",
         tags=["queue"],
-        responses={200: StandingOut, 304: None},
+        responses={200: StandingOut, 304: None, 404: None},
         parameters=[EVENT],
         summary="Where one stands in a line",
     )

@@ -53,7 +53,7 @@ class InvitationView(APIView):
         operation_id="getInvitation",
         tags=["tickets"],
         request=TokenIn,
-        responses=InvitedOut,
+        responses={200: InvitedOut, 410: None},
         summary="See an invitation to a ticket",
     )
     def post(self, request: Request) -> Answer:
@@ -67,7 +67,7 @@ class AcceptInvitationView(APIView):
         operation_id="acceptInvitation",
         tags=["tickets"],
         request=TokenIn,
-        responses=AcceptedOut,
+        responses={200: AcceptedOut, 410: None},
         summary="Accept an invitation to a ticket",
     )
     def post(self, request: Request) -> Answer:
@@ -93,7 +93,7 @@ class DeclineInvitationView(APIView):
         operation_id="declineInvitation",
         tags=["tickets"],
         request=TokenIn,
-        responses={200: None},
+        responses={200: None, 410: None},
         summary="Say no to an invitation to a ticket",
     )
     def post(self, request: Request) -> Answer:

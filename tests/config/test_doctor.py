@@ -6,6 +6,7 @@ from io import StringIO
 import pytest
 from django.core.files.storage import FileSystemStorage
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.db.models.functions import Now
 
 from common import jobs, ratelimit
@@ -23,6 +24,12 @@ def free_tcp_port():
     """A port at which nobody listens."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return server.getsockname()[1]
+
+
+@pytest.fixture(autouse=True)
+def _tests_cluster(settings):
+    """The tests' own PostgreSQL keeps nothing through a crash, which only a site that is not for development may not do."""
+    settings.DEBUG = True
 
 
 def look(name):
@@ -57,6 +64,15 @@ def test_database_without_connections_left_is_doubtful(monkeypatch):
     monkeypatch.setattr(doctor, "CONNECTIONS", 0.0)
 
     assert look("database").state == DOUBTFUL
+
+
+def test_database_that_keeps_nothing_through_a_crash_is_wrong_on_a_real_site(settings):
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_setting('fsync') = 'on'")
+        keeps = cursor.fetchone()[0]
+    settings.DEBUG = False
+
+    assert look("database").state == (WELL if keeps else WRONG)
 
 
 def test_database_that_is_too_old_is_wrong(monkeypatch):

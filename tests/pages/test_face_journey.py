@@ -386,7 +386,7 @@ def test_the_list_makes_the_same_statements_for_any_number(
         TicketCategoryFactory(event=event)
         begin(ana, event)
 
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(9):
         html = mine.get("/registrations").content.decode()
 
     assert html.count("Not checked yet") == how_many

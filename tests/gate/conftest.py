@@ -10,7 +10,10 @@ def permit(person, *codenames):
     """Give somebody permissions at the gate, as a role does."""
     from django.contrib.auth.models import Permission
 
-    person.user_permissions.add(*Permission.objects.filter(content_type__app_label="gate", codename__in=codenames))
+    person.user_permissions.add(
+        *Permission.objects.filter(content_type__app_label="gate", codename__in=codenames),
+        Permission.objects.get(codename="every_event"),
+    )
     return type(person).objects.get(pk=person.pk)
 
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from gate.lists import short_hash
 from gate.models import GateDevice, Scan
-from tests.factories import OrganiserFactory, UserFactory
+from tests.factories import OrganiserFactory, StaffFactory, UserFactory
 from tests.gate.conftest import plain_staff
 
 pytestmark = pytest.mark.django_db
@@ -211,6 +211,24 @@ def test_organiser_stands_at_their_own_gate_with_everything(api, show, organiser
     assert api.post(address(show, f"/scans/{made['id']}/undo"), {"reason": "test"}).status == 200
     assert [one["eventId"] for one in api.get("/api/v1/gate").body["data"]] == [str(show.pk)]
     assert Scan.objects.get().staff_id == organiser.pk
+
+
+def test_staff_who_work_on_their_own_events_find_no_other_gate(api, show, guard):
+    guard.user_permissions.remove(*guard.user_permissions.filter(codename="every_event"))
+
+    assert api.as_user(guard).get(address(show)).status == 404
+    assert api.as_user(guard).get("/api/v1/gate").body["data"] == []
+
+
+@pytest.mark.parametrize(
+    ("role", "scan", "rules"),
+    [("gate", 200, 403), ("manager", 200, 200), ("box_office", 404, 404), ("support", 404, 404)],
+)
+def test_roles_at_the_gate(api, show, role, scan, rules):
+    api = api.as_user(StaffFactory(role=role))
+
+    assert api.get(address(show)).status == scan
+    assert api.patch(address(show), {"checksFaces": False, "reason": "x"}).status == rules
 
 
 def test_draft_has_no_gate(api, show, organiser):

@@ -1,0 +1,63 @@
+"""The gate for staff at a desk: every scan and every comparison, read-only. What is done is done at the gate's own page."""
+
+from django.contrib import admin
+from unfold.decorators import display
+
+from common.admin import ReadOnlyAdmin
+from gate.models import FaceCheck, Scan
+
+COLOURS = {"in": "success", "red": "danger", "taken back": "default", "case": "warning"}
+CHECK_COLOURS = {"reserved": "info", "passed": "success", "mismatch": "danger", "returned": "default"}
+
+
+@admin.register(Scan)
+class ScanAdmin(ReadOnlyAdmin):
+    """Every answer at every gate."""
+
+    organiser_path = "event__created_by"
+    list_display = ["scanned_at", "event", "gate", "shown", "reason", "method", "offline", "staff"]
+    list_filter = ["result", "reason", "offline"]
+    search_fields = ["event__name", "ticket__holder_name", "ticket__booking__reference"]
+    list_select_related = ["event", "device", "staff"]
+    fields = [
+        ("event", "gate", "staff"),
+        ("result", "reason", "method"),
+        ("scanned_at", "at", "offline", "let_in"),
+        ("ticket", "note"),
+        ("undone_at", "undone_by", "undo_reason"),
+        ("resolved_at", "resolved_by", "resolution"),
+    ]
+    readonly_fields = ["gate"]
+
+    @display(description="Gate", ordering="device__gate")
+    def gate(self, scan: Scan) -> str:
+        return scan.device.gate
+
+    @display(description="Answer", label=COLOURS)
+    def shown(self, scan: Scan) -> str:
+        if scan.undone_at is not None:
+            return "taken back"
+        if scan.is_case:
+            return "case"
+        return "in" if scan.result == Scan.Result.ACCEPTED else "red"
+
+
+@admin.register(FaceCheck)
+class FaceCheckAdmin(ReadOnlyAdmin):
+    """Every comparison at a door, without a picture."""
+
+    organiser_path = "event__created_by"
+    list_display = ["reserved_at", "event", "shown_status", "failure_code", "staff"]
+    list_filter = ["status"]
+    search_fields = ["event__name"]
+    list_select_related = ["event", "staff"]
+    fields = [
+        ("event", "staff"),
+        ("status", "failure_code"),
+        ("engine", "milliseconds"),
+        ("reserved_at", "decided_at"),
+    ]
+
+    @display(description="Status", label=CHECK_COLOURS)
+    def shown_status(self, check: FaceCheck) -> str:
+        return check.status

@@ -13,6 +13,7 @@ from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from accounts.exports import ExportableAdmin
+from bookings.codes_admin import extend_event_admin
 from bookings.models import Booking, BookingSeat, BookingTransition, Ticket, TicketChange, TicketHandover
 from bookings.references import normalise_reference, spoken
 from bookings.services import cancel_booking_by_staff
@@ -123,7 +124,23 @@ class BookingAdmin(ExportableAdmin, ReadOnlyAdmin):
         ("why it ended", "end_reason"),
     ]
     fieldsets = [
-        (None, {"fields": ["spoken_reference", "coloured_status", "user", "event", "category", "quantity", "amount"]}),
+        (
+            None,
+            {
+                "fields": [
+                    "spoken_reference",
+                    "coloured_status",
+                    "user",
+                    "event",
+                    "category",
+                    "quantity",
+                    "amount",
+                    "discount",
+                    "code",
+                    "comp",
+                ]
+            },
+        ),
         ("Times", {"fields": ["created_at", "expires_at", "extensions", "grace_given", "confirmed_at", "ended_at"]}),
         ("Ending and refund", {"fields": ["end_reason", "source", "refunded", "refund_status"]}),
     ]
@@ -139,6 +156,10 @@ class BookingAdmin(ExportableAdmin, ReadOnlyAdmin):
     @display(description="Amount", ordering="amount_minor")
     def amount(self, booking: Booking) -> str:
         return money(booking.amount_minor, booking.currency)
+
+    @display(description="Discount", ordering="discount_minor")
+    def discount(self, booking: Booking) -> str:
+        return money(booking.discount_minor, booking.currency) if booking.discount_minor else "–"
 
     @display(description="Refund", ordering="refund_minor")
     def refunded(self, booking: Booking) -> str:
@@ -338,3 +359,6 @@ class BookingSeatAdmin(ReadOnlyAdmin):
     @display(description="Category", ordering="seat__category__name")
     def category(self, taken: BookingSeat) -> Any:
         return taken.seat.category
+
+
+extend_event_admin()

@@ -221,3 +221,20 @@ def look_up_code(*, event_id: UUID, typed: str, who: str, now: datetime) -> Word
     elif known.counter.max_uses is not None and known.counter.uses >= known.counter.max_uses:
         problem = CodeUsedUp()
     return Word(typed, known, problem)
+
+
+def list_codes(event_id: UUID) -> QuerySet[SaleCode]:
+    """Return an event's codes with their counters, newest first."""
+    return SaleCode.objects.filter(event_id=event_id).select_related("counter").order_by("-created_at", "code")
+
+
+def get_code_of(*, event_id: UUID, code_id: UUID) -> SaleCode:
+    """
+    Load one code of an event that the caller was allowed to see.
+
+    :raises NotFound: if the event has no such code
+    """
+    code = list_codes(event_id).filter(pk=code_id).first()
+    if code is None:
+        raise NotFound("There is no such code.")
+    return code

@@ -32,6 +32,7 @@ from common.money import to_decimal, to_minor
 from events import services
 from events.models import Event, Seat, SeatInventory, TicketCategory
 from events.services import NewCategory
+from events.services.categories import RULES
 
 STATUS_COLOURS = {"draft": "default", "published": "success", "completed": "info", "cancelled": "danger"}
 DETAILS = ["name", "description", "location", "timezone", "starts_at", "ends_at", "sale_starts_at", "sale_ends_at"]
@@ -109,7 +110,8 @@ class CategoryForm(ReasonForm):
     )
     capacity = forms.IntegerField(min_value=1, widget=UnfoldAdminIntegerFieldWidget)
     closed = forms.BooleanField(required=False, label="Closed to new buyers", widget=UnfoldBooleanSwitchWidget)
-    field_order = ["name", "price", "capacity", "closed", "reason"]
+    locals().update(fields_for_model(TicketCategory, RULES, formfield_callback=dialog_field))
+    field_order = ["name", "price", "capacity", "closed", *RULES, "reason"]
 
     def __init__(self, request: HttpRequest, object_id: str | None = None, *args: Any, **kwargs: Any) -> None:
         known = TicketCategory.objects.filter(pk=object_id).select_related("event", "inventory").first()
@@ -119,6 +121,7 @@ class CategoryForm(ReasonForm):
                 "price": to_decimal(known.price_minor, known.event.currency),
                 "capacity": known.inventory.capacity,
                 "closed": known.closed,
+                **{name: getattr(known, name) for name in RULES},
                 **(kwargs.get("initial") or {}),
             }
         super().__init__(request, object_id, *args, **kwargs)
@@ -474,7 +477,7 @@ class TicketCategoryAdmin(ActingAdmin):
     ordering = ["-event__starts_at", "position"]
     inlines = [InventoryInline, SeatInline]
     actions_detail = ["change_category"]
-    fields = ["name", "event", "description", "price", "numbered", "closed", "position", "created_at"]
+    fields = ["name", "event", "description", "price", "numbered", "closed", *RULES, "position", "created_at"]
 
     @display(description="Price", ordering="price_minor")
     def price(self, category: TicketCategory) -> str:
@@ -513,6 +516,7 @@ class TicketCategoryAdmin(ActingAdmin):
                 price_minor=to_minor(wish["price"], category.event.currency),
                 capacity=wish["capacity"],
                 closed=wish["closed"],
+                **{name: wish[name] for name in RULES if wish[name] != to_the_minute(getattr(category, name))},
             ),
             reason=wish["reason"],
             done="The category is changed.",

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from rest_framework import serializers
 
+from bookings.codes import spoken_code
 from bookings.models import Booking, Ticket, TicketHandover
 from bookings.references import spoken
 from bookings.states import Source, Status
@@ -24,6 +25,17 @@ class BookingIn(Input):
     quantity = serializers.IntegerField(min_value=1, max_value=1000, default=1)
     allow_partial = serializers.BooleanField(
         default=False, help_text="Hold what is left when that is fewer, and put the rest on the waitlist."
+    )
+    code = serializers.CharField(
+        max_length=64,
+        required=False,
+        allow_blank=True,
+        help_text="A discount or presale code; case and spaces do not matter.",
+    )
+    shown_price_minor = serializers.IntegerField(
+        min_value=0,
+        required=False,
+        help_text="What one ticket costs as you showed it: 409 `price_changed` if that is not what it costs.",
     )
 
     def to_internal_value(self, data: Any) -> Any:
@@ -106,6 +118,9 @@ class BookingOut(serializers.Serializer):
     category = CategoryBriefOut()
     quantity = serializers.IntegerField()
     amount_minor = serializers.IntegerField()
+    discount_minor = serializers.IntegerField(help_text="What a code took off; not part of `amountMinor`.")
+    code = serializers.CharField(allow_null=True)
+    comp = serializers.BooleanField(help_text="Whether it is a gift of the organiser.")
     currency = serializers.CharField()
     expires_at = serializers.DateTimeField(allow_null=True)
     source = serializers.ChoiceField(choices=Source.choices)
@@ -177,6 +192,9 @@ def render_booking(booking: Booking, *, new: bool = False) -> dict[str, Any]:
         "category": {"id": booking.category_id, "name": booking.category.name},
         "quantity": booking.quantity,
         "amount_minor": booking.amount_minor,
+        "discount_minor": booking.discount_minor,
+        "code": spoken_code(booking.code.code) if booking.code else None,
+        "comp": booking.comp,
         "currency": booking.currency,
         "expires_at": booking.expires_at,
         "source": booking.source,

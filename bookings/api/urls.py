@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from bookings.api import queue, tickets, views
+from bookings.api import codes, queue, tickets, views
 from bookings.waitingroom import receipts_api
 
 urlpatterns = [
@@ -14,6 +14,12 @@ urlpatterns = [
     path("bookings/<str:booking_id>", views.BookingView.as_view()),
     path("bookings/<str:booking_id>/extend", views.ExtendView.as_view()),
     path("bookings/<str:booking_id>/cancel", views.CancelView.as_view()),
+    path("events/<str:event_id>/codes", codes.CodesView.as_view()),
+    path("events/<str:event_id>/codes/check", codes.CheckCodeView.as_view()),
+    path("events/<str:event_id>/codes/generate", codes.GenerateCodesView.as_view()),
+    path("events/<str:event_id>/codes/file", codes.CodesFileView.as_view()),
+    path("events/<str:event_id>/codes/<str:code_id>", codes.CodeView.as_view()),
+    path("admin/comps", codes.CompsView.as_view()),
     path("queue/join", queue.JoinView.as_view()),
     path("queue/status", queue.StatusView.as_view()),
     path("queue/extend", queue.ExtendView.as_view()),

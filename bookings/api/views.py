@@ -68,6 +68,8 @@ class BookingsView(APIView):
 
     def hold(self, request: Request, asked: dict[str, Any]) -> Answer:
         wish = dict(asked)
+        if "shown_price_minor" in wish:
+            wish["price_minor"] = wish.pop("shown_price_minor")
         if "category_id" not in wish:
             wish |= {"category_id": queries.only_category_of(event_id=wish["event_id"])}
         named = request.data if isinstance(request.data, dict) else {}

@@ -48,7 +48,7 @@ def test_hold_answers_with_the_booking(buyer):
             "amountMinor",
             "currency",
         ),
-        *("expiresAt", "source", "createdAt", "seats", "tickets", "refund"),
+        *("expiresAt", "source", "createdAt", "seats", "tickets", "refund", "discountMinor", "code", "comp"),
     }
     assert (booking["status"], booking["quantity"], booking["amountMinor"], booking["currency"]) == (
         "pending",

@@ -327,7 +327,7 @@ def test_somebody_without_tickets_is_led_to_the_events(client_for, ana: User) ->
 
 
 @pytest.mark.parametrize("how_many", [1, 3])
-@pytest.mark.parametrize(("address", "statements"), [("/tickets", 5), ("/bookings", 6)])
+@pytest.mark.parametrize(("address", "statements"), [("/tickets", 6), ("/bookings", 7)])
 def test_lists_make_the_same_statements_for_any_number_of_rows(
     client_for, ana: User, how_many: int, address: str, statements: int
 ) -> None:

@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Page, Playwright, expect
 from accounts.models import User
 from bookings.models import Ticket
 from events.models import Event
+from faceverify.models import FaceImage
 from gate import services
 from gate.models import Entrance, Scan
 from tests.factories import PASSWORD, EventFactory, OrganiserFactory, TicketCategoryFactory, UserFactory
@@ -22,6 +23,8 @@ from tests.pages.camera import flags
 from tests.pages.conftest import PHONE, launch
 from tests.pages.scenes import buy
 from tests.pages.test_accessibility import check
+from tests.registrations.scenes import OTHER, SELF, enrolled, face_event, registered, shot
+from tests.registrations.scenes import check as verify
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
 
@@ -275,3 +278,40 @@ def test_camera_reads_the_code(
     expect(page.get_by_role("alertdialog")).to_contain_text("Welcome in", timeout=20_000)
     ticket.refresh_from_db()
     assert ticket.status == "used"
+
+
+def test_face_is_compared_at_the_door_or_an_id_is_looked_at(
+    browse: Callable[..., Page], log_in: Callable, door: User
+) -> None:
+    now = timezone.now()
+    premiere = face_event(
+        name="Premiere", starts_at=now + timedelta(hours=1), ends_at=now + timedelta(hours=5), created_by=door
+    )
+    TicketCategoryFactory(event=premiere, price_minor=0, capacity=10)
+    services.change_entrance(event_id=premiere.pk, staff_id=door.pk, checks_faces=True, reason="Resale last year")
+    holder = enrolled(UserFactory(name="Ana Silva"))
+    verify(registered(holder, premiere), drawn=SELF)
+    ticket = Ticket.objects.get(holder=holder, event=premiere)
+    page = browse()
+    log_in(page, door)
+    at_gate(page, premiere)
+
+    typed(page, ticket.code)
+    expect(page.get_by_role("alertdialog")).to_contain_text("One more check")
+    page.get_by_role("link", name="Check face or ID").click()
+    found = check(page, page.url)
+    page.get_by_label("Photo of the face").set_input_files(
+        {"name": "stranger.jpg", "mimeType": "image/jpeg", "buffer": shot(OTHER, 2)}
+    )
+    page.get_by_role("button", name="Compare the face").click()
+    expect(page.get_by_role("alert")).to_contain_text("The face is not the holder’s")
+    page.get_by_label("Photo of the face").set_input_files(
+        {"name": "face.jpg", "mimeType": "image/jpeg", "buffer": shot(SELF, 5)}
+    )
+    page.get_by_role("button", name="Compare the face").click()
+    expect(page.get_by_role("alert")).to_contain_text("Welcome in")
+
+    ticket.refresh_from_db()
+    assert ticket.status == "used"
+    assert found == []
+    assert not FaceImage.objects.filter(deleted_at=None, owner=holder).exclude(consumed_at=None).exists()

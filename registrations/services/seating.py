@@ -12,7 +12,7 @@ from bookings.refusals import PartlyAvailable, SoldOut
 from bookings.services import hold_seats
 from bookings.services.handovers import holds_ticket
 from common.errors import FairseatError
-from events.models import SeatInventory, TicketCategory
+from events.models import Event, SeatInventory
 from registrations.models import Registration
 from registrations.services.invitations import take_given_ticket, was_invited
 from waitlist import services as waitlist
@@ -28,14 +28,15 @@ def take_seat(*, registration: Registration) -> Booking | None:
 
     Who accepted a ticket that somebody else bought gets that one, and nothing is bought for them.
     Free, or collected at the door: a ticket. Paid online: a hold to pay. Sold out: the waitlist, with the time of an earlier
-    entry. Nothing when the sale is not open, a queue stands before it or there are several kinds of tickets to choose from.
+    entry. Nothing when the sale is not open, a queue stands before it or there is a choice to make: of several kinds of
+    tickets, or of how many.
     """
     waitlist.waiting_entry(registration.user_id, registration.event_id)  # locked before the seats, as everywhere
     if was_invited(registration):
         if take_given_ticket(registration) is not None:
             stop_waiting(registration)
         return None
-    category_id = only_category(registration.event_id)
+    category_id = only_ticket(registration.event)
     if category_id is None:
         if sold_out(registration.event_id):
             wait(registration)
@@ -92,15 +93,20 @@ def stop_waiting(registration: Registration) -> None:
         waitlist.leave(user_id=registration.user_id, event_id=registration.event_id)
 
 
-def only_category(event_id: UUID) -> UUID | None:
-    """Return the event's one category, or None when a person must choose."""
-    categories = list(TicketCategory.objects.filter(event_id=event_id).values_list("pk", flat=True)[:2])
-    return categories[0] if len(categories) == 1 else None
+def only_ticket(event: Event) -> UUID | None:
+    """Return the category of the one ticket that a person may have, or None when they choose which, or how many."""
+    categories = list(event.categories.all()[:2])
+    if len(categories) != 1:
+        return None
+    own = categories[0].max_per_person or event.max_tickets_per_booking
+    return categories[0].pk if min(own, event.max_tickets_per_booking) == 1 else None
 
 
 def sold_out(event_id: UUID) -> bool:
     """Whether no category of the event has a seat for the public."""
-    inventories = SeatInventory.objects.filter(category__event_id=event_id, category__closed=False)
+    inventories = SeatInventory.objects.filter(
+        category__event_id=event_id, category__closed=False, category__hidden=False
+    )
     return not any(inventory.available for inventory in inventories)
 
 

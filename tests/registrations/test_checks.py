@@ -9,6 +9,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from bookings.models import Booking
+from bookings.services import hold_seats
 from common import jobs
 from common.errors import IllegalTransition
 from common.invariants import INVARIANTS
@@ -100,17 +101,30 @@ def test_verified_before_the_sale_or_with_a_choice_to_make_is_only_verified():
     queued = face_category(queue_enabled=True)
     choice = face_category()
     TicketCategoryFactory(event=choice.event)
+    several = face_category(max_tickets_per_booking=4)
     person = enrolled()
 
     steps = []
-    for variant, category in enumerate((later, queued, choice), start=1):
+    for variant, category in enumerate((later, queued, choice, several), start=1):
         registration = registered(person, category.event)
         check(registration, variant=variant)
         steps.append(journey(registration).next_step)
 
-    assert steps == ["CHOOSE_TICKETS", "JOIN_QUEUE", "CHOOSE_TICKETS"]
+    assert steps == ["CHOOSE_TICKETS", "JOIN_QUEUE", "CHOOSE_TICKETS", "CHOOSE_TICKETS"]
     assert not Booking.objects.exists()
     assert not WaitlistEntry.objects.exists()
+
+
+def test_who_may_have_several_tickets_says_how_many_and_waits_when_there_are_none():
+    category = face_category(capacity=3, max_tickets_per_booking=3)
+    first, second = registered(enrolled(), category.event), registered(enrolled(), category.event)
+    check(first, variant=1)
+    booking = hold_seats(user_id=first.user_id, category_id=category.pk, quantity=3)
+
+    check(second, variant=2)
+
+    assert (booking.status, booking.quantity) == ("confirmed", 3)
+    assert journey(second).next_step == "WAITLISTED"
 
 
 def test_miss_before_the_sale_takes_no_place_on_a_list_that_does_not_exist_yet():

@@ -7,11 +7,12 @@ from threading import Barrier, Thread
 import pytest
 from django.utils import timezone
 
-from bookings.waitingroom import services, store
+from bookings.waitingroom import receipts, services, store
 from bookings.waitingroom.models import Place, WaitingRoom
 from bookings.waitingroom.refusals import LineClosed, LineEnded, LineSoldOut, NoLine, NotInLine
 from bookings.waitingroom.services import rooms
 from bookings.waitingroom.signals import line_opened, line_sold_out
+from bookings.waitingroom.verify import verify
 from events.models import Event, SeatInventory
 from tests.factories import EventFactory, TicketCategoryFactory, UserFactory
 from tests.waitingroom.lines import (
@@ -672,3 +673,40 @@ def test_event_whose_line_was_switched_off_has_none():
 
     with pytest.raises(NoLine):
         join(event, UserFactory())
+
+
+def test_line_switched_off_and_on_again_goes_on_for_who_joins_then():
+    category = line(max_active_users=1)
+    event = category.event
+    before, after = people(2)
+    join(event, before)
+    switch(event, queue_enabled=False)
+    assert WaitingRoom.objects.get(pk=event.pk).state == "ended"
+
+    switch(event, queue_enabled=True)
+
+    assert WaitingRoom.objects.get(pk=event.pk).state == "open"
+    assert standing(event, before).status == "active"
+    assert join(event, after)[0].status == "waiting"
+    assert verify(receipts.published(event.pk))
+
+
+def test_line_switched_off_before_its_sale_has_its_lobby_again():
+    category = line(lobby=True)
+    switch(category.event, queue_enabled=False)
+    switch(category.event, queue_enabled=True)
+
+    assert join(category.event, *people(1))[0].status == "lobby"
+
+
+def test_line_that_staff_closed_stays_closed():
+    category = line()
+    services.close(category.event_id)
+    services.tick_all()
+
+    assert WaitingRoom.objects.get(pk=category.event_id).state == "ended"
+
+
+def switch(event, **changes):
+    Event.objects.filter(pk=event.pk).update(**changes)
+    services.tick_all()

@@ -19,7 +19,7 @@ from accounts.services import record_staff_action
 from bookings.services.staff import ReasonRequired
 from bookings.waitingroom import chain, seeds, store
 from bookings.waitingroom.models import Place, WaitingRoom
-from bookings.waitingroom.refusals import NoLine
+from bookings.waitingroom.refusals import LineRestoring, NoLine
 from common.errors import Conflict, IllegalTransition, Invalid
 from events.models import Event
 
@@ -231,7 +231,17 @@ def open_line(event_id: UUID, *, actor_id: UUID | None = None, reason: str = "")
     return room
 
 
-def reopen(event_id: UUID, *, actor_id: UUID | None = None, reason: str = "") -> WaitingRoom:
+def resume_sale(event_id: UUID) -> None:
+    """Have a line that ended with its event go on, as it was before the sale if that has not begun; people line up anew."""
+    from bookings.waitingroom.services.recovery import rebuild
+
+    before = WaitingRoom.objects.filter(pk=event_id, opened_at=None, merkle_root="", opens_at__gt=Now()).exists()
+    with suppress(IllegalTransition, LineRestoring):
+        reopen(event_id, state=State.CLOSED if before else State.OPEN)
+        rebuild(event_id)
+
+
+def reopen(event_id: UUID, *, state: str = State.OPEN, actor_id: UUID | None = None, reason: str = "") -> WaitingRoom:
     """
     Have a line that ended go on for those who join from now on; Redis must be filled anew after it.
 
@@ -245,7 +255,8 @@ def reopen(event_id: UUID, *, actor_id: UUID | None = None, reason: str = "") ->
             actor_id=actor_id,
             reason=reason,
             sources=OVER,
-            state=State.OPEN,
+            state=state,
+            epoch=F("epoch") + 1,  # should nobody come to fill Redis, the next tick finds it to be of another one
             ended_at=None,
             draining=False,
             message="",

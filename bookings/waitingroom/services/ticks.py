@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 from redis.exceptions import RedisError
 
 from bookings.waitingroom import chain, store
-from bookings.waitingroom.models import Place, WaitingRoom
+from bookings.waitingroom.models import ChainLink, Place, WaitingRoom
 from bookings.waitingroom.refusals import LineRestoring, NoLine, NotInLine
 from bookings.waitingroom.services.drawing import draw_list, is_due, is_large, lacks_keys, write_keys
 from bookings.waitingroom.services.journal import drain_journal
@@ -23,6 +23,7 @@ from bookings.waitingroom.services.rooms import (
     configure,
     ensure_room,
     open_line,
+    resume_sale,
     seats,
 )
 from bookings.waitingroom.signals import line_sold_out
@@ -40,6 +41,8 @@ def tick_all() -> int:
         ensure_room(event_id)
     for event_id in with_seats_again():
         open_line(event_id)
+    for event_id in on_again():
+        resume_sale(event_id)
     return sum(tick(event_id, patient=False) for event_id in running())
 
 
@@ -65,6 +68,28 @@ def with_seats_again() -> list[UUID]:
         event__starts_at__gt=Now(),
     )
     return [event_id for event_id in sold_out.values_list("pk", flat=True) if seats(event_id)[0] > 0]
+
+
+def on_again() -> list[UUID]:
+    """
+    Return the events whose line ended because the event said so (its line was switched off, it was taken back, its sale was
+    over) and whose event says otherwise by now. What staff closed stays closed.
+    """
+    on_sale = Q(event__sale_ends_at__gt=Now()) | Q(event__sale_ends_at=None)
+    ended = WaitingRoom.objects.filter(
+        on_sale,
+        state=State.ENDED,
+        event__status=Event.Status.PUBLISHED,
+        event__queue_enabled=True,
+        event__starts_at__gt=Now(),
+    )
+    return [event_id for event_id in ended.values_list("pk", flat=True) if ended_with_event(event_id)]
+
+
+def ended_with_event(event_id: UUID) -> bool:
+    """Whether the last end of a line that its chain tells of was its event's doing."""
+    last = ChainLink.objects.filter(event_id=event_id, kind="ended").order_by("-number").first()
+    return last is not None and last.payload.get("because") == "event"
 
 
 def tick(event_id: UUID, *, patient: bool = True) -> int:
@@ -132,7 +157,7 @@ def follow_event(event_id: UUID) -> None:
     over = event.status != Event.Status.PUBLISHED or not event.queue_enabled
     sale_over = Q(event__sale_ends_at__lte=Now()) | Q(event__sale_ends_at=None, event__starts_at__lte=Now())
     if over or WaitingRoom.objects.filter(sale_over, pk=event_id).exists():
-        end(room, State.ENDED)
+        end(room, State.ENDED, because="event")
         return
     if room.state in BEFORE and event.sale_starts_at and event.sale_starts_at != room.opens_at:
         moved = event.sale_starts_at - room.opens_at
@@ -151,14 +176,14 @@ def sells_nothing_more(room: WaitingRoom, left: int, held: int) -> bool:
     return left <= 0 and held == 0 and room.event.status == Event.Status.PUBLISHED
 
 
-def end(room: WaitingRoom, state: str) -> None:
+def end(room: WaitingRoom, state: str, **told: str) -> None:
     """End a line and announce it; whose turn it is goes on buying."""
     with transaction.atomic():
         ended = WaitingRoom.objects.filter(pk=room.pk, state__in=RUNNING).update(
             state=state, ended_at=Now(), revision=F("revision") + 1
         )
         if ended:
-            chain.append(event_id=room.pk, kind="soldOut" if state == State.SOLD_OUT else "ended")
+            chain.append(event_id=room.pk, kind="soldOut" if state == State.SOLD_OUT else "ended", **told)
         if ended and state == State.SOLD_OUT:
             line_sold_out.send(WaitingRoom, event_id=room.pk)
     if ended:

@@ -133,10 +133,11 @@ class UserAdmin(ReadOnlyAdmin):
         "change_profile",
         "change_account",
         "give_role",
-        "reset_mfa",
-        "mail_reset_link",
-        "end_sessions",
-        "erase",
+        {
+            "title": "More",
+            "icon": "more_horiz",
+            "items": ["reset_mfa", "mail_reset_link", "end_sessions", "erase"],
+        },
     ]
     fieldsets = [
         (None, {"fields": ["email", "name", "phone", "state"]}),

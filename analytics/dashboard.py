@@ -138,6 +138,7 @@ def person_history(request: HttpRequest, user_id: UUID) -> HttpResponse:
     """A page of the admin: what one person did and what was done for them."""
     person = get_object_or_404(User, pk=user_id)
     require(request, "accounts.view_user")
+    require(request, "registrations.view_registration")  # their face checks are told here too
     context = {
         "title": f"{person.display_name}: what happened",
         "moments": person_timeline(user_id=person.pk),

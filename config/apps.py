@@ -11,8 +11,11 @@ class CompositionConfig(AppConfig):
         # Every process knows every periodic job and every invariant, whoever runs them.
         autodiscover_modules("tasks", "invariants")
         from accounts.roles import after_migrate as fill_groups
+        from config.announcements import tell_of_scan
         from config.reporting import after_migrate
+        from gate.signals import ticket_scanned
 
+        ticket_scanned.connect(tell_of_scan)
         # Sent once for each app with models, after all have migrated; this one has none of its own.
         post_migrate.connect(after_migrate, sender=apps.get_app_config("common"))
         # The last app with models: by then every app's permissions exist.

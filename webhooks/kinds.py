@@ -6,6 +6,7 @@ KINDS = {
     "refund.succeeded": "Money of a sale went back.",
     "waitlist.joined": "Somebody waits for seats.",
     "waitlist.offered": "Released seats were offered to the next person.",
+    "ticket.scanned": "Somebody came in with a ticket.",
     "event.cancelled": "An event was cancelled.",
     "webhook.test": "A message to try the endpoint.",
 }

@@ -18,6 +18,7 @@ from gate.reasons import Reason
 from gate.refusals import NameOfGate, NoCase, NothingToUndo, ReasonNeeded, ScanNotFound, TicketNotFound
 from tests.factories import EventFactory, TicketCategoryFactory
 from tests.races import race, results
+from webhooks.models import WebhookEndpoint, WebhookMessage
 
 pytestmark = pytest.mark.django_db
 
@@ -145,6 +146,23 @@ def test_gate_has_a_name(show, guard, sell):
     with pytest.raises(NameOfGate):
         scan(show, guard, ticket, gate="  ")
     assert not GateDevice.objects.exists()
+
+
+def test_organisers_systems_are_told_who_came_in_once(show, organiser, guard, sell):
+    one, two = sell(show, quantity=2)
+    scan(show, guard, one)
+    WebhookEndpoint.objects.create(organiser=organiser, url="https://shop.example/hook", secret_sealed="x")
+
+    scan(show, guard, two)
+    scan(show, guard, two)
+
+    (message,) = WebhookMessage.objects.all()
+    assert (message.kind, message.payload["ticketId"], message.payload["gate"]) == (
+        "ticket.scanned",
+        str(two.pk),
+        "North",
+    )
+    assert message.deliveries.count() == 1
 
 
 # -- Undo -------------------------------------------------------------------------------------------------------------

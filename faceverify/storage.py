@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from botocore.exceptions import ClientError
 from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, Storage, storages
@@ -80,6 +81,10 @@ def age_mark(name: str) -> datetime:
     try:
         return store().get_modified_time(name)
     except FileNotFoundError:
+        return timezone.now()
+    except ClientError as error:  # S3 says it in its own way
+        if error.response["Error"]["Code"] not in {"404", "NoSuchKey"}:
+            raise
         return timezone.now()
 
 

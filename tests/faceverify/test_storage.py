@@ -6,6 +6,7 @@ import urllib.request
 import boto3
 import pytest
 from django.test.client import encode_multipart
+from django.utils import timezone
 from moto.server import ThreadedMotoServer
 
 from common import outbox
@@ -172,3 +173,9 @@ def test_purge_sees_files_in_s3(bucket, ana, monkeypatch):
 
     assert purge().stray_files == 1
     assert list(bucket.object_versions.all()) == []
+
+
+def test_file_that_goes_while_the_purge_looks_is_no_failure(bucket):
+    before = timezone.now()
+
+    assert storage.age_mark("probes/gone-meanwhile") >= before

@@ -26,7 +26,13 @@ ME, STRANGER = 2, 26
 
 
 def face_event(name: str, **fields: object) -> Event:
-    event = EventFactory(name=name, requires_face_verification=True, face_necessity="Resold last year.", **fields)
+    event = EventFactory(
+        name=name,
+        requires_face_verification=True,
+        max_tickets_per_booking=1,
+        face_necessity="Resold last year.",
+        **fields,
+    )
     TicketCategoryFactory(event=event, name="Standing", price_minor=4900)
     return event
 
@@ -118,7 +124,9 @@ def test_every_result_is_clean(browse: Callable[..., Page], log_in: Callable, an
     staff = user_factory(is_staff=True)
     several, full, tried = face_event("Several"), face_event("Full"), face_event("Tried")
     TicketCategoryFactory(event=several, name="Balcony", price_minor=8900, position=1)
-    free = EventFactory(name="Free", requires_face_verification=True, face_necessity="Resold last year.")
+    free = EventFactory(
+        name="Free", requires_face_verification=True, max_tickets_per_booking=1, face_necessity="Resold last year."
+    )
     TicketCategoryFactory(event=free, name="Standing", price_minor=0)
     others = user_factory()
     let_in(staff, others, full)

@@ -34,7 +34,9 @@ def chromium(driver: Playwright, tmp_path_factory: pytest.TempPathFactory) -> It
 
 @pytest.fixture
 def show(db: None) -> Event:
-    event = EventFactory(name="Ten Years", requires_face_verification=True, face_necessity="Resold last year.")
+    event = EventFactory(
+        name="Ten Years", requires_face_verification=True, max_tickets_per_booking=1, face_necessity="Resold last year."
+    )
     TicketCategoryFactory(event=event, name="Standing", price_minor=4900)
     return event
 

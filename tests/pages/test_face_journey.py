@@ -31,7 +31,10 @@ ME, STRANGER = 2, 26
 def show(db: None) -> Event:
     """An event with one kind of ticket, that checks faces."""
     event = EventFactory(
-        name="Ten Years", requires_face_verification=True, face_necessity="Resold at ten times the price."
+        name="Ten Years",
+        requires_face_verification=True,
+        max_tickets_per_booking=1,
+        face_necessity="Resold at ten times the price.",
     )
     TicketCategoryFactory(event=event, name="Standing", price_minor=4900, capacity=3)
     return event
@@ -141,7 +144,7 @@ def test_from_the_event_to_a_held_ticket(mine: Client, ana: User, show: Event) -
 
 
 def test_a_free_event_gives_the_ticket_at_once(mine: Client, ana: User) -> None:
-    event = EventFactory(requires_face_verification=True, face_necessity="One each.")
+    event = EventFactory(requires_face_verification=True, max_tickets_per_booking=1, face_necessity="One each.")
     TicketCategoryFactory(event=event, price_minor=0)
     enrolled(ana, ME)
     registration = begin(ana, event)
@@ -188,7 +191,9 @@ def test_before_the_sale_a_pass_makes_ready(mine: Client, ana: User, show: Event
 def test_when_sold_out_a_pass_is_a_place_on_the_waitlist(
     mine: Client, client_for: Callable, user_factory: type, ana: User
 ) -> None:
-    event = EventFactory(name="Full", requires_face_verification=True, face_necessity="One each.")
+    event = EventFactory(
+        name="Full", requires_face_verification=True, max_tickets_per_booking=1, face_necessity="One each."
+    )
     TicketCategoryFactory(event=event, price_minor=0, capacity=1)
     bea = user_factory()
     enrolled(bea, 31)
@@ -382,7 +387,12 @@ def test_the_list_makes_the_same_statements_for_any_number(
     mine: Client, ana: User, how_many: int, django_assert_num_queries: Callable
 ) -> None:
     for number in range(how_many):
-        event = EventFactory(name=f"Event {number}", requires_face_verification=True, face_necessity="One each.")
+        event = EventFactory(
+            name=f"Event {number}",
+            requires_face_verification=True,
+            max_tickets_per_booking=1,
+            face_necessity="One each.",
+        )
         TicketCategoryFactory(event=event)
         begin(ana, event)
 

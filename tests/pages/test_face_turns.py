@@ -66,7 +66,11 @@ def follower() -> str:
 @pytest.fixture
 def show(db: None) -> Event:
     event = EventFactory(
-        name="Ten Years", requires_face_verification=True, face_necessity="Resold last year.", liveness="required"
+        name="Ten Years",
+        requires_face_verification=True,
+        max_tickets_per_booking=1,
+        face_necessity="Resold last year.",
+        liveness="required",
     )
     TicketCategoryFactory(event=event, name="Standing", price_minor=4900)
     return event

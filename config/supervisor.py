@@ -1,7 +1,8 @@
 """
 The one process manager: embedded servers, migrations, demo data, then web, worker, beat and payment sandbox.
 
-It stops all of them when asked, says which one died when one does, and leaves nothing behind: every child carries a mark in
+It starts again whatever dies (and gives up on what dies again and again), stops all of them when asked, and leaves nothing
+behind: every child carries a mark in
 its environment by which the next start finds what a killed manager left, and on Linux the kernel ends the children with it.
 """
 
@@ -33,6 +34,8 @@ DEMO_PASSWORD = "demo-Fairseat-1"  # noqa: S105 - printed at every start, of acc
 DEMO_LOGINS = ("staff@demo.test", "organiser@demo.test", "ana@demo.test", "ben@demo.test")
 STOP_SECONDS = 8.0
 READY_SECONDS = 60.0
+DEATHS = 5  # of one part within DEATHS_SECONDS: it will not live, and the log says why
+DEATHS_SECONDS = 60.0
 LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 PR_SET_PDEATHSIG = 1
 ENDING = "ending\n"
@@ -50,6 +53,7 @@ class Part:
     command: list[str]
     environment: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen | None = None
+    deaths: list[float] = field(default_factory=list)
 
 
 def parts() -> list[Part]:
@@ -96,9 +100,31 @@ class Supervisor:
             shutil.rmtree(directory, ignore_errors=True)
             directory.mkdir(parents=True)
         for part in self.parts:
-            environment = part.environment | {"PROMETHEUS_MULTIPROC_DIR": str(self.figures)}
-            part.process = self.spawn(part.command, environment)
-            (self.pids / f"{part.name}.pid").write_text(f"{part.process.pid}\n")
+            self.start_part(part)
+
+    def start_part(self, part: Part) -> None:
+        """Start one part and write its pid down."""
+        environment = part.environment | {"PROMETHEUS_MULTIPROC_DIR": str(self.figures)}
+        part.process = self.spawn(part.command, environment)
+        (self.pids / f"{part.name}.pid").write_text(f"{part.process.pid}\n")
+
+    def revive(self) -> list[str]:
+        """
+        Start every part again that has died, and return a sentence about each.
+
+        :raises UpError: if one died DEATHS times within DEATHS_SECONDS
+        """
+        revived = []
+        for part in self.parts:
+            if part.process is None or part.process.poll() is None:
+                continue
+            died = cause_of_death(part)
+            with suppress(ProcessLookupError, PermissionError):  # children it left, which hold its port or do its work
+                os.killpg(part.process.pid, signal.SIGKILL)
+            count_death(part.deaths, f"{part.name} {died}")
+            self.start_part(part)
+            revived.append(f"{part.name} {died}")
+        return revived
 
     def spawn(self, command: list[str], environment: dict[str, str] | None = None) -> subprocess.Popen:
         """Start one process in a session of its own, so that a Ctrl-C in the terminal reaches only the manager."""
@@ -116,9 +142,8 @@ class Supervisor:
     def dead(self) -> str:
         """Return a sentence about a part that has ended, or nothing."""
         for part in self.parts:
-            if part.process is not None and (code := part.process.poll()) is not None:
-                how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-                return f"{part.name} {how}"
+            if part.process is not None and part.process.poll() is not None:
+                return f"{part.name} {cause_of_death(part)}"
         return ""
 
     def stop(self, seconds: float = STOP_SECONDS) -> None:
@@ -157,6 +182,24 @@ class Supervisor:
                 return
 
 
+def cause_of_death(part: Part) -> str:
+    """Say how a part that is no more has ended."""
+    code = part.process.returncode if part.process is not None else 0
+    return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+
+
+def count_death(deaths: list[float], sentence: str) -> None:
+    """
+    Remember a death.
+
+    :raises UpError: if there were DEATHS of them within DEATHS_SECONDS
+    """
+    now = time.monotonic()
+    deaths[:] = [*(at for at in deaths if now - at < DEATHS_SECONDS), now]
+    if len(deaths) >= DEATHS:
+        raise UpError(f"{sentence}, the {DEATHS}th time within a minute; everything else is stopped.")
+
+
 class Alarm:
     """Turns signals into something to wait for."""
 
@@ -188,7 +231,7 @@ def up(output: IO[str], *, with_parent: bool = False) -> None:
     """
     Run the whole site until asked to stop.
 
-    :raises UpError: if it can not start or a part dies
+    :raises UpError: if it can not start, or a part dies again and again
     """
     if with_parent:
         die_with_parent()
@@ -210,9 +253,14 @@ def up(output: IO[str], *, with_parent: bool = False) -> None:
         manager.wait_until_ready(alarm)
         if not alarm.asked:
             greet(output)
+        deaths: list[float] = []
         while not alarm.wait(1.0):
-            if dead := manager.dead() or dead_server(servers):
-                raise UpError(f"{dead}; everything else is stopped.")
+            if dead := dead_server(servers):
+                count_death(deaths, dead)
+                servers = revive_servers(servers)
+                print(f"{dead}; started again.", file=output, flush=True)
+            for sentence in manager.revive():
+                print(f"{sentence}; started again.", file=output, flush=True)
         print(f"{alarm.asked}: stopping…", file=output, flush=True)
 
 
@@ -316,6 +364,20 @@ def start_embedded(stack: ExitStack, output: IO[str]) -> dict[str, psutil.Proces
 def dead_server(servers: dict[str, psutil.Process]) -> str:
     """Return a sentence about an embedded server that has ended, or nothing."""
     return next((f"{name} (pid {one.pid}) ended" for name, one in servers.items() if embedded.is_gone(one)), "")
+
+
+def revive_servers(servers: dict[str, psutil.Process]) -> dict[str, psutil.Process]:
+    """
+    Start again what has ended of the embedded servers and return the processes of all.
+
+    :raises UpError: if one does not start
+    """
+    try:
+        embedded.start(settings.DATA_DIR, wanted=list(servers))
+        running = [state for state in embedded.status(settings.DATA_DIR) if state.name in servers and state.pid]
+        return {state.name: psutil.Process(state.pid) for state in running}
+    except (embedded.EmbeddedError, psutil.Error) as error:
+        raise UpError(str(error)) from None
 
 
 def prepare(manager: Supervisor, alarm: Alarm, output: IO[str]) -> None:

@@ -48,7 +48,7 @@ class TermsIn(Input):
     note = serializers.CharField(max_length=200, required=False, allow_blank=True)
 
 
-class CodeIn(TermsIn):
+class NewCodeIn(TermsIn):
     code = serializers.CharField(max_length=64, required=False, help_text="Left out: one that nobody guesses.")
 
 
@@ -197,13 +197,13 @@ class CodesView(APIView):
         operation_id="createCode",
         tags=["codes"],
         summary="Make a code",
-        request=CodeIn,
+        request=NewCodeIn,
         responses={201: CodeOut},
         parameters=[IDEMPOTENCY],
     )
     def post(self, request: Request, event_id: str) -> Answer:
         event = own_event(request, event_id)
-        wish = read(CodeIn, request)
+        wish = read(NewCodeIn, request)
 
         def make() -> Answer:
             code = services.create_code(

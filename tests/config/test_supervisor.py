@@ -73,6 +73,14 @@ def stop(manager, how=signal.SIGTERM):
     return manager.wait(30)
 
 
+def answers(site, path):
+    """Return the status of an answer, or nothing while nobody listens."""
+    try:
+        return site.get(path)
+    except OSError:
+        return None
+
+
 def test_up_serves_refuses_a_second_manager_and_stops_everything_cleanly(site):
     manager = site.up()
     try:
@@ -95,7 +103,7 @@ def test_up_serves_refuses_a_second_manager_and_stops_everything_cleanly(site):
     assert "staff@demo.test" in site.log.read_text()
 
 
-def test_a_start_after_the_manager_was_killed_works_and_a_dead_postgresql_is_named(site):
+def test_a_start_after_the_manager_was_killed_works_and_whatever_dies_is_started_again(site):
     killed = site.up()
     site.wait_until_up(killed)
     killed.kill()
@@ -106,15 +114,20 @@ def test_a_start_after_the_manager_was_killed_works_and_a_dead_postgresql_is_nam
         site.wait_until_up(manager)
         assert site.get("/healthz") == 200
         assert len([process for process in site.processes() if "beat" in process.cmdline()]) == 1
-        os.kill(embedded.status(site.data_dir)[0].pid, signal.SIGKILL)
-        code = manager.wait(30)
+        for server in embedded.status(site.data_dir):
+            os.kill(server.pid, signal.SIGKILL)
+        for part in ("worker", "beat", "web"):
+            os.kill(int((site.data_dir / "pids" / f"{part}.pid").read_text()), signal.SIGKILL)
+        eventually(lambda: site.log.read_text().count("; started again.") == 5, seconds=60)
+        eventually(lambda: answers(site, "/readyz") == 200, seconds=60)
+        assert len([process for process in site.processes() if "beat" in process.cmdline()]) == 1
     finally:
-        manager.kill()
+        code = stop(manager, signal.SIGTERM)
 
-    assert code == 1
-    last = site.log.read_text().strip().splitlines()[-1]
-    assert last.startswith("CommandError: PostgreSQL (pid ")
-    assert last.endswith("ended; everything else is stopped.")
+    assert code == 0
+    log = site.log.read_text()
+    assert "PostgreSQL (pid " in log
+    assert "worker was ended by SIGKILL; started again." in log
     assert site.processes() == []
     assert [state.pid for state in embedded.status(site.data_dir)] == [None, None]
 
@@ -138,6 +151,20 @@ def test_a_part_that_dies_is_named_and_nothing_of_the_others_is_left(tmp_path):
 
     assert dead == "worker ended with exit code 3"
     assert [part.process.returncode for part in parts] == [-signal.SIGKILL, 3, -signal.SIGTERM]
+
+
+def test_part_that_dies_is_started_again_until_it_does_so_again_and_again(tmp_path):
+    parts = [supervisor.Part("worker", [sys.executable, "-c", "import sys; sys.exit(3)"])]
+    with (tmp_path / "log").open("wb") as output:
+        manager = supervisor.Supervisor(tmp_path, parts, log=output)
+        manager.start()
+        for _ in range(supervisor.DEATHS - 1):
+            before = parts[0].process.pid
+            assert eventually(manager.revive) == ["worker ended with exit code 3"]
+            assert parts[0].process.pid != before
+        with pytest.raises(supervisor.UpError, match="worker ended with exit code 3, the 5th time within a minute"):
+            eventually(manager.revive)
+        manager.stop()
 
 
 def test_children_die_with_their_manager(tmp_path):

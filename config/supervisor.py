@@ -255,11 +255,11 @@ def up(output: IO[str], *, with_parent: bool = False) -> None:
             greet(output)
         deaths: list[float] = []
         while not alarm.wait(1.0):
-            if dead := dead_server(servers):
-                count_death(deaths, dead)
+            dead = dead_servers(servers)
+            if dead:
+                count_death(deaths, dead[0])
                 servers = revive_servers(servers)
-                print(f"{dead}; started again.", file=output, flush=True)
-            for sentence in manager.revive():
+            for sentence in dead + manager.revive():
                 print(f"{sentence}; started again.", file=output, flush=True)
         print(f"{alarm.asked}: stopping…", file=output, flush=True)
 
@@ -361,9 +361,9 @@ def start_embedded(stack: ExitStack, output: IO[str]) -> dict[str, psutil.Proces
         raise UpError(str(error)) from None
 
 
-def dead_server(servers: dict[str, psutil.Process]) -> str:
-    """Return a sentence about an embedded server that has ended, or nothing."""
-    return next((f"{name} (pid {one.pid}) ended" for name, one in servers.items() if embedded.is_gone(one)), "")
+def dead_servers(servers: dict[str, psutil.Process]) -> list[str]:
+    """Return a sentence about each embedded server that has ended."""
+    return [f"{name} (pid {one.pid}) ended" for name, one in servers.items() if embedded.is_gone(one)]
 
 
 def revive_servers(servers: dict[str, psutil.Process]) -> dict[str, psutil.Process]:

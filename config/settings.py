@@ -323,13 +323,13 @@ MAIL_DOMAIN = DEFAULT_FROM_EMAIL.rpartition("@")[2].rstrip("> ")
 # -- Figures and outgoing webhooks ------------------------------------------------------------------------------------
 ANALYTICS_SECONDS = env_int("ANALYTICS_SECONDS", 15, low=1, high=3600)  # how far figures may lag behind
 WEBHOOK_SECONDS = env_int("WEBHOOK_SECONDS", 5, low=1, high=3600)
-WEBHOOK_DISABLE_DAYS = env_int("WEBHOOK_DISABLE_DAYS", 5, low=1, high=90)  # an endpoint that fails for so long is switched off
+WEBHOOK_DISABLE_DAYS = env_int("WEBHOOK_DISABLE_DAYS", 5, low=1, high=90)  # of failing; then it is switched off
 WEBHOOK_LOG_DAYS = env_int("WEBHOOK_LOG_DAYS", 30, low=4, high=365)
 WEBHOOK_PRIVATE_ADDRESSES = env_bool("WEBHOOK_PRIVATE_ADDRESSES", False)  # for trying receivers on one's own machine
 
 # -- The gate ---------------------------------------------------------------------------------------------------------
 GATE_OPENS_SECONDS = env_int("GATE_OPENS_SECONDS", 4 * 3600, high=30 * 86_400)  # before the event starts
-GATE_LIST_SECONDS = env_int("GATE_LIST_SECONDS", 86_400, low=60, high=604_800)  # how long a list for offline use is good
+GATE_LIST_SECONDS = env_int("GATE_LIST_SECONDS", 86_400, low=60, high=604_800)  # how long an offline list is good
 GATE_FACE_TRIES = env_int("GATE_FACE_TRIES", 3, high=20)  # faces compared per ticket; then an ID
 
 # -- Notifications ----------------------------------------------------------------------------------------------------

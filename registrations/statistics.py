@@ -104,4 +104,3 @@ def outcomes_of_event(event_id: UUID) -> dict[str, int]:
         returned=Count("pk", filter=Q(status=Status.RETURNED)),
     )
     return registered | checks
-

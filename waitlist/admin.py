@@ -277,7 +277,9 @@ class WaitlistEntryAdmin(ReadOnlyAdmin):
     def console_list(self, request: HttpRequest) -> HttpResponse:
         """Every event that has a list."""
         self.check_may_look(request)
-        shown = Paginator(self.scoped(request, events_with_lists(), "created_by"), PER_PAGE).get_page(request.GET.get("page"))
+        shown = Paginator(self.scoped(request, events_with_lists(), "created_by"), PER_PAGE).get_page(
+            request.GET.get("page")
+        )
         context = self.admin_site.each_context(request) | {"title": "Waitlists", "events": shown, "is_fullwidth": "1"}
         return TemplateResponse(request, "admin/waitlist/consoles.html", context)
 

@@ -39,7 +39,9 @@ class ReceiptOut(serializers.Serializer):
     arrival = serializers.IntegerField(allow_null=True, help_text="When they came to the lobby: it decides nothing.")
     drawn = serializers.BooleanField()
     place = serializers.IntegerField(allow_null=True, help_text="Place in the order drawn, from 1.")
-    late = serializers.IntegerField(allow_null=True, help_text="The number of who came after the draw; a smaller one stands in front.")
+    late = serializers.IntegerField(
+        allow_null=True, help_text="The number of who came after the draw; a smaller one stands in front."
+    )
     draw = serializers.IntegerField(allow_null=True)
     leaf = serializers.IntegerField(allow_null=True, help_text="Place on the sorted list, from 0.")
     proof = serializers.ListField(child=serializers.CharField(), help_text="Siblings on the way to the root.")

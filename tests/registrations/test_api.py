@@ -5,8 +5,8 @@ from uuid import uuid4
 import pytest
 from django.contrib.auth.models import Permission
 
-from analytics import services as analytics
 from accounts.models import StaffAction
+from analytics import services as analytics
 from bookings.models import Ticket
 from events.models import SeatInventory
 from faceverify import drawings

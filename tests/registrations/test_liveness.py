@@ -30,7 +30,10 @@ LEFT_RIGHT = (0.0, 0.1, 0.25, 0.35, 0.2, 0.05, -0.1, -0.2, -0.3, -0.35)
 @pytest.fixture(scope="module")
 def turned_head():
     """The frames of a drawn person who turns left, then right."""
-    return [drawings.as_jpeg(drawings.draw(ME, turn=turn, smile=True, side_light=0.35, shift=(14, 8), tilt=4.0)) for turn in LEFT_RIGHT]
+    return [
+        drawings.as_jpeg(drawings.draw(ME, turn=turn, smile=True, side_light=0.35, shift=(14, 8), tilt=4.0))
+        for turn in LEFT_RIGHT
+    ]
 
 
 def live_category(**details):

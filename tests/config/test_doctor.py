@@ -82,17 +82,17 @@ def test_database_that_is_too_old_is_wrong(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("settings", "state"),
+    ("chosen", "state"),
     [
         ({"maxmemory": "200mb", "maxmemory-policy": "allkeys-lru"}, WRONG),
         ({"maxmemory": "0", "appendonly": "no"}, DOUBTFUL),
     ],
 )
-def test_redis_that_may_forget_is_told(settings, state):
+def test_redis_that_may_forget_is_told(chosen, state):
     client = ratelimit.connection()
-    before = {name: client.config_get(name)[name] for name in settings}
+    before = {name: client.config_get(name)[name] for name in chosen}
     try:
-        for name, value in settings.items():
+        for name, value in chosen.items():
             client.config_set(name, value)
         found = look("redis")
     finally:

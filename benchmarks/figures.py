@@ -56,7 +56,7 @@ def main() -> None:
         from analytics import services
 
         event, category = site.sale(200_000)
-        person = User.objects.create_user(email="staff@benchmark.test", password=None, is_staff=True)
+        person = User.objects.create_user(email="staff@benchmark.test", password=None, is_staff=True, is_superuser=True)
         staff = issue_access_token(user=person, now=timezone.now())
         paths = {"dashboard": "/api/v1/admin/dashboard", "stats": f"/api/v1/events/{event}/stats"}
         first: dict[str, float] = {}

@@ -179,10 +179,12 @@ def jobs() -> str:
     silent = [
         name
         for name, seconds in sorted(periods.items())
-        if seconds is not None and ages.get(name, float("inf")) > 3 * seconds + health.STALE_SECONDS
+        if seconds is not None and ages.get(name, 0) > 3 * seconds + health.STALE_SECONDS
     ]
     if silent:
         raise health.Wrong(f"silent: {', '.join(silent)}")
+    if never := [name for name, seconds in sorted(periods.items()) if seconds is not None and name not in ages]:
+        raise Doubtful(f"never run yet, as on a new site: {', '.join(never)}")
     paused = [name for name, seconds in sorted(periods.items()) if seconds is None]
     return f"{len(JOBS) - len(paused)} jobs run" + (f", paused by staff: {', '.join(paused)}" if paused else "")
 

@@ -142,6 +142,11 @@ class CancelTooLate(Conflict):
     message = "It is too late to cancel."
 
 
+class TicketUsed(Conflict):
+    code = "ticket_used"
+    message = "Somebody came in with a ticket of this booking, so it can not be cancelled any more. Ask the organiser."
+
+
 class ExtensionRefused(Conflict):
     code = "extension_refused"
     message = "This hold can not be extended any further."

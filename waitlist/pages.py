@@ -311,7 +311,7 @@ def most_of(event: Event) -> int:
 
 def open_categories(event: Event) -> list[TicketCategory]:
     """Return the categories one may wait for."""
-    return [category for category in event.categories.all() if not category.closed]
+    return [category for category in event.categories.all() if not category.closed and not category.hidden]
 
 
 def wish_form(event: Event, sent: QueryDict | None, **kwargs: Any) -> WishForm:

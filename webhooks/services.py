@@ -320,6 +320,8 @@ def secrets_of(endpoint: WebhookEndpoint) -> list[str]:
 @transaction.atomic
 def record(delivery: WebhookDelivery, reply: wire.Reply) -> None:
     """Write down one try: done, when to try again, or given up; and how the endpoint does on the whole."""
+    if not WebhookDelivery.objects.select_for_update(no_key=True).filter(pk=delivery.pk).exists():
+        return  # its endpoint was deleted while it was on its way
     WebhookAttempt.objects.create(
         delivery=delivery,
         status_code=reply.status_code,

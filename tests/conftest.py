@@ -18,7 +18,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from config import embedded
+from config.embedded import lifecycle
+from config.embedded.places import addresses
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA_DIR = ROOT / ".data" / "test"
@@ -31,8 +32,8 @@ reserved: dict[int, IO[str]] = {}
 def set_environment() -> None:
     """Write the tests' settings where Django will look for them."""
     if os.environ.setdefault("TESTS_SERVERS", "given" if os.environ.get("DATABASE_URL") else "own") == "own":
-        servers.enter_context(embedded.in_use(DATA_DIR, durable=False))
-        where = embedded.addresses(DATA_DIR)
+        servers.enter_context(lifecycle.in_use(DATA_DIR, durable=False))
+        where = addresses(DATA_DIR)
         os.environ |= {"DATABASE_URL": where.database_url, "REDIS_URL": where.redis_url, "DATA_DIR": str(DATA_DIR)}
         # Every checkout has ports of its own, below those that the kernel gives to clients.
         first_port = 21_000 + zlib.crc32(str(ROOT).encode()) % 25 * 400

@@ -12,7 +12,9 @@ import psycopg
 import pytest
 import redis
 
-from config import embedded
+from config.embedded import lifecycle
+from config.embedded.places import addresses, broker_url, places
+from config.embedded.processes import is_gone, processes_in, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -22,17 +24,17 @@ def data_dir(tmp_path_factory):
     """A DATA_DIR whose servers are gone after the test. pytest's own directories are closed to other users."""
     base = tmp_path_factory.mktemp("servers")
     yield base / "data"
-    embedded.erase(base / "data")
+    lifecycle.erase(base / "data")
 
 
 @pytest.fixture
 def running(data_dir):
-    embedded.start(data_dir, durable=False)
+    lifecycle.start(data_dir, durable=False)
     return data_dir
 
 
 def query(data_dir, sql):
-    where = embedded.places(data_dir)
+    where = places(data_dir)
     with psycopg.connect(
         host=str(where.sockets), user="fairseat", dbname="fairseat", autocommit=True, connect_timeout=5
     ) as connection:
@@ -41,32 +43,32 @@ def query(data_dir, sql):
 
 
 def redis_client(data_dir):
-    return redis.Redis.from_url(embedded.addresses(data_dir).redis_url)
+    return redis.Redis.from_url(addresses(data_dir).redis_url)
 
 
 def pids(data_dir):
-    return {state.name: state.pid for state in embedded.status(data_dir)}
+    return {state.name: state.pid for state in lifecycle.status(data_dir)}
 
 
 def kill(pid):
     process = psutil.Process(pid)
     process.kill()
-    assert embedded.wait_for(lambda: embedded.is_gone(process), 10)
+    assert wait_for(lambda: is_gone(process), 10)
 
 
 def test_start_status_and_stop(data_dir):
-    assert embedded.start(data_dir) == ["PostgreSQL", "Redis"]
-    assert embedded.start(data_dir) == []
-    assert [state.answers for state in embedded.status(data_dir)] == [True, True]
+    assert lifecycle.start(data_dir) == ["PostgreSQL", "Redis"]
+    assert lifecycle.start(data_dir) == []
+    assert [state.answers for state in lifecycle.status(data_dir)] == [True, True]
     assert query(data_dir, "SELECT current_setting('server_version_num')::int / 10000, current_setting('fsync')") == [
         (18, "on")
     ]
     with redis_client(data_dir) as client:
         assert client.config_get("appendonly") == {"appendonly": "yes"}
 
-    assert embedded.stop(data_dir) == ["Redis", "PostgreSQL"]
+    assert lifecycle.stop(data_dir) == ["Redis", "PostgreSQL"]
 
-    assert embedded.stop(data_dir) == []
+    assert lifecycle.stop(data_dir) == []
     assert pids(data_dir) == {"PostgreSQL": None, "Redis": None}
 
 
@@ -75,13 +77,11 @@ def test_servers_never_run_as_root_and_listen_on_sockets_alone(running):
         process = psutil.Process(pid)
         assert process.uids().real != 0
         assert [c for c in process.net_connections(kind="inet") if c.status == psutil.CONN_LISTEN] == []
-    assert oct(embedded.places(running).sockets.stat().st_mode & 0o777) == "0o700"
+    assert oct(places(running).sockets.stat().st_mode & 0o777) == "0o700"
 
 
 def test_two_starts_at_once_start_one_server(data_dir):
-    script = (
-        "import sys; from pathlib import Path; from config import embedded; print(embedded.start(Path(sys.argv[1])))"
-    )
+    script = "import sys; from pathlib import Path; from config.embedded import lifecycle; print(lifecycle.start(Path(sys.argv[1])))"
     command = [sys.executable, "-c", script, str(data_dir)]
 
     with ThreadPoolExecutor(4) as pool:
@@ -89,12 +89,12 @@ def test_two_starts_at_once_start_one_server(data_dir):
     answers = sorted(start.result().stdout.strip() for start in starts)
 
     assert answers == ["['PostgreSQL', 'Redis']", "[]", "[]", "[]"]
-    where = embedded.places(data_dir)
-    assert len(embedded.processes_in(where.redis, "redis-server")) == 1
+    where = places(data_dir)
+    assert len(processes_in(where.redis, "redis-server")) == 1
 
 
 def test_killed_servers_come_back_with_what_was_committed(data_dir):
-    embedded.start(data_dir)
+    lifecycle.start(data_dir)
     query(data_dir, "CREATE TABLE kept AS SELECT generate_series(1, 1000) AS n")
     with redis_client(data_dir) as client:
         client.set("kept", "yes")
@@ -102,7 +102,7 @@ def test_killed_servers_come_back_with_what_was_committed(data_dir):
 
     for pid in before.values():
         kill(pid)
-    started = embedded.start(data_dir)
+    started = lifecycle.start(data_dir)
 
     assert started == ["PostgreSQL", "Redis"]
     assert query(data_dir, "SELECT count(*) FROM kept") == [(1000,)]
@@ -112,13 +112,13 @@ def test_killed_servers_come_back_with_what_was_committed(data_dir):
 
 
 def test_a_backend_that_outlives_its_killed_postmaster_does_not_keep_the_next_one_out(running):
-    where = embedded.places(running)
+    where = places(running)
     with psycopg.connect(host=str(where.sockets), user="fairseat", dbname="fairseat") as connection:
         busy = connection.info.backend_pid
         psutil.Process(busy).suspend()
         kill(pids(running)["PostgreSQL"])
 
-        embedded.start(running, durable=False)
+        lifecycle.start(running, durable=False)
 
         assert not psutil.pid_exists(busy) or psutil.Process(busy).status() == psutil.STATUS_ZOMBIE
         assert query(running, "SELECT 1") == [(1,)]
@@ -126,79 +126,79 @@ def test_a_backend_that_outlives_its_killed_postmaster_does_not_keep_the_next_on
 
 @pytest.mark.parametrize("name", ["postgres/postmaster.pid", "redis/redis.pid"])
 def test_a_pid_file_that_names_somebody_elses_process_is_not_believed(running, name):
-    where = embedded.places(running)
-    embedded.stop(running)
+    where = places(running)
+    lifecycle.stop(running)
     with subprocess.Popen(["sleep", "60"], user=where.owner[0] if where.owner else None) as stranger:
         where.sockets.joinpath(".s.PGSQL.5432.lock").write_text(f"{stranger.pid}\n")
         (where.home / name).write_text(
             f"{stranger.pid}\n{where.cluster}\n{int(time.time())}\n5432\n{where.sockets}\n\n"
         )
 
-        assert embedded.start(running, durable=False) == ["PostgreSQL", "Redis"]
+        assert lifecycle.start(running, durable=False) == ["PostgreSQL", "Redis"]
 
         assert stranger.poll() is None
         stranger.kill()
 
 
 def test_an_interrupted_first_start_is_begun_again(data_dir):
-    where = embedded.places(data_dir)
+    where = places(data_dir)
     data_dir.mkdir()
-    embedded.forget_the_past(data_dir, where)
+    lifecycle.forget_the_past(data_dir, where)
     where.home.mkdir(exist_ok=True)
     (where.home / "postgres.new").mkdir()
     (where.home / "postgres.new" / "PG_VERSION").write_text("18\n")
 
-    assert embedded.start(data_dir, durable=False) == ["PostgreSQL", "Redis"]
+    assert lifecycle.start(data_dir, durable=False) == ["PostgreSQL", "Redis"]
 
 
 def test_servers_outlive_the_process_that_started_them(data_dir):
     script = (
-        "import os, sys; from pathlib import Path; from config import embedded; "
-        "embedded.start(Path(sys.argv[1])); os.kill(os.getpid(), 9)"
+        "import os, sys; from pathlib import Path; from config.embedded import lifecycle; "
+        "lifecycle.start(Path(sys.argv[1])); os.kill(os.getpid(), 9)"
     )
     subprocess.run([sys.executable, "-c", script, str(data_dir)], cwd=ROOT, check=False)
 
-    assert [state.answers for state in embedded.status(data_dir)] == [True, True]
-    assert embedded.start(data_dir) == []
+    assert [state.answers for state in lifecycle.status(data_dir)] == [True, True]
+    assert lifecycle.start(data_dir) == []
 
 
 def test_the_last_user_stops_the_servers(data_dir):
-    with embedded.in_use(data_dir, durable=False):
-        with embedded.in_use(data_dir, durable=False) as started:
+    with lifecycle.in_use(data_dir, durable=False):
+        with lifecycle.in_use(data_dir, durable=False) as started:
             assert started == []
-        assert [state.answers for state in embedded.status(data_dir)] == [True, True]
+        assert [state.answers for state in lifecycle.status(data_dir)] == [True, True]
 
     assert pids(data_dir) == {"PostgreSQL": None, "Redis": None}
 
 
 def test_kept_servers_outlive_their_users_until_stopped(data_dir):
-    with embedded.in_use(data_dir, durable=False):
-        embedded.keep(data_dir)
-    assert [state.answers for state in embedded.status(data_dir)] == [True, True]
+    with lifecycle.in_use(data_dir, durable=False):
+        lifecycle.keep(data_dir)
+    assert [state.answers for state in lifecycle.status(data_dir)] == [True, True]
 
-    embedded.stop(data_dir)
+    lifecycle.stop(data_dir)
 
     assert pids(data_dir) == {"PostgreSQL": None, "Redis": None}
 
 
 def test_only_the_wanted_server_is_started(data_dir):
-    assert embedded.start(data_dir, wanted=["Redis"]) == ["Redis"]
+    assert lifecycle.start(data_dir, wanted=["Redis"]) == ["Redis"]
     assert pids(data_dir)["PostgreSQL"] is None
 
 
 def test_a_data_dir_with_a_long_strange_name_works(tmp_path_factory):
     data_dir = tmp_path_factory.mktemp("servers") / ("a name with spaces & 'quotes' %41 " + "x" * 90) / "data"
     try:
-        embedded.start(data_dir, durable=False)
-        where = embedded.places(data_dir)
+        lifecycle.start(data_dir, durable=False)
+        where = places(data_dir)
 
         assert len(str(where.sockets / ".s.PGSQL.5432")) <= 100
         assert where.sockets.stat().st_mode & 0o777 == 0o700
-        assert [state.answers for state in embedded.status(data_dir)] == [True, True]
+        assert [state.answers for state in lifecycle.status(data_dir)] == [True, True]
         with redis_client(data_dir) as client:
             assert client.ping()
     finally:
-        embedded.erase(data_dir)
+        lifecycle.erase(data_dir)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root hands the servers to another user")
@@ -207,14 +207,14 @@ def test_a_closed_directory_stays_closed(tmp_path_factory):
     closed.mkdir(mode=0o700)
     data_dir = closed / "data"
     try:
-        embedded.start(data_dir, durable=False)
+        lifecycle.start(data_dir, durable=False)
 
-        assert [state.answers for state in embedded.status(data_dir)] == [True, True]
+        assert [state.answers for state in lifecycle.status(data_dir)] == [True, True]
         assert closed.stat().st_mode & 0o777 == 0o700
         assert closed.stat().st_uid == 0
-        assert data_dir not in embedded.places(data_dir).home.parents
+        assert data_dir not in places(data_dir).home.parents
     finally:
-        embedded.erase(data_dir)
+        lifecycle.erase(data_dir)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root's servers live outside DATA_DIR")
@@ -223,17 +223,17 @@ def test_removing_a_closed_data_dir_means_a_fresh_start(tmp_path_factory):
     closed.mkdir(mode=0o700)
     data_dir = closed / "data"
     try:
-        embedded.start(data_dir, durable=False)
+        lifecycle.start(data_dir, durable=False)
         query(data_dir, "CREATE TABLE old (n int)")
         for file in data_dir.iterdir():
             file.unlink()
         data_dir.rmdir()
 
-        embedded.start(data_dir, durable=False)
+        lifecycle.start(data_dir, durable=False)
 
         assert query(data_dir, "SELECT to_regclass('old')") == [(None,)]
     finally:
-        embedded.erase(data_dir)
+        lifecycle.erase(data_dir)
 
 
 @pytest.mark.parametrize(
@@ -246,4 +246,4 @@ def test_removing_a_closed_data_dir_means_a_fresh_start(tmp_path_factory):
     ],
 )
 def test_broker_url_is_what_the_transport_understands(given, expected):
-    assert embedded.broker_url(given) == expected
+    assert broker_url(given) == expected

@@ -13,7 +13,9 @@ import psutil
 import psycopg
 import pytest
 
-from config import embedded, supervisor
+from config import supervisor
+from config.embedded import lifecycle
+from config.embedded.places import places
 from tests.conftest import free_port
 from tests.waiting import eventually
 
@@ -65,7 +67,7 @@ def site(tmp_path_factory):
     site = Site(tmp_path_factory.mktemp("up") / "data", free_port(23_000 + os.getpid() % 200 * 20))
     yield site
     supervisor.clear_orphans(site.data_dir)
-    embedded.erase(site.data_dir)
+    lifecycle.erase(site.data_dir)
 
 
 def stop(manager, how=signal.SIGTERM):
@@ -99,7 +101,7 @@ def test_up_serves_refuses_a_second_manager_and_stops_everything_cleanly(site):
     )
     assert code == 0
     assert site.processes() == []
-    assert [state.pid for state in embedded.status(site.data_dir)] == [None, None]
+    assert [state.pid for state in lifecycle.status(site.data_dir)] == [None, None]
     assert "staff@demo.test" in site.log.read_text()
 
 
@@ -114,7 +116,7 @@ def test_a_start_after_the_manager_was_killed_works_and_whatever_dies_is_started
         site.wait_until_up(manager)
         assert site.get("/healthz") == 200
         assert len([process for process in site.processes() if "beat" in process.cmdline()]) == 1
-        for server in embedded.status(site.data_dir):
+        for server in lifecycle.status(site.data_dir):
             os.kill(server.pid, signal.SIGKILL)
         for part in ("worker", "beat", "web"):
             os.kill(int((site.data_dir / "pids" / f"{part}.pid").read_text()), signal.SIGKILL)
@@ -129,7 +131,7 @@ def test_a_start_after_the_manager_was_killed_works_and_whatever_dies_is_started
     assert "PostgreSQL (pid " in log
     assert "worker was ended by SIGKILL; started again." in log
     assert site.processes() == []
-    assert [state.pid for state in embedded.status(site.data_dir)] == [None, None]
+    assert [state.pid for state in lifecycle.status(site.data_dir)] == [None, None]
 
 
 def test_a_part_that_dies_is_named_and_nothing_of_the_others_is_left(tmp_path):
@@ -188,12 +190,12 @@ def test_up_says_in_one_line_that_the_port_is_taken(site):
     assert done.stderr.strip() == (
         f"CommandError: Port {site.port} on 127.0.0.1 can not be used: Address already in use. Set PORT to a free one."
     )
-    assert [state.pid for state in embedded.status(site.data_dir)] == [None, None]
+    assert [state.pid for state in lifecycle.status(site.data_dir)] == [None, None]
 
 
 def test_two_migrations_at_once_of_an_empty_database_both_succeed(site):
-    embedded.start(site.data_dir, durable=False)
-    where = embedded.places(site.data_dir)
+    lifecycle.start(site.data_dir, durable=False)
+    where = places(site.data_dir)
 
     both = [
         subprocess.Popen(site.manage("migrate_safely"), cwd=ROOT, env=site.environment(), stdout=subprocess.PIPE)

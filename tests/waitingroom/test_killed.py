@@ -19,7 +19,9 @@ from django.utils import timezone
 from accounts.authentication import issue_access_token
 from bookings.waitingroom import services, store
 from bookings.waitingroom.models import ChainLink, Place
-from config import embedded, supervisor
+from config import supervisor
+from config.embedded import lifecycle, redis_server
+from config.embedded.places import addresses, places
 from tests.conftest import free_port
 from tests.waiting import eventually
 from tests.waitingroom.lines import busy, line, members, past, people
@@ -77,19 +79,19 @@ class Site:
 
 def kill_redis(*, with_its_file=False):
     """kill -9 the Redis of this test."""
-    process = embedded.redis_process(embedded.places(HOME))
+    process = redis_server.running(places(HOME))
     process.kill()
     process.wait(10)
     if with_its_file:
-        shutil.rmtree(embedded.places(HOME).redis)
+        shutil.rmtree(places(HOME).redis)
 
 
 @pytest.fixture
 def site(settings, transactional_db):
     shutil.rmtree(HOME, ignore_errors=True)
     HOME.mkdir(parents=True)
-    with embedded.in_use(HOME, wanted=[embedded.REDIS]):
-        settings.QUEUE_REDIS_URL = embedded.addresses(HOME).redis_url
+    with lifecycle.in_use(HOME, wanted=[lifecycle.REDIS]):
+        settings.QUEUE_REDIS_URL = addresses(HOME).redis_url
         store.client.cache_clear()
         settings.PORT = free_port(settings.PORT)
         database = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{connection.settings_dict['NAME']}").geturl()
@@ -114,7 +116,7 @@ def site(settings, transactional_db):
             finally:
                 manager.stop(seconds=5)
                 store.client.cache_clear()
-    shutil.rmtree(embedded.places(HOME).home, ignore_errors=True)
+    shutil.rmtree(places(HOME).home, ignore_errors=True)
 
 
 def standings(site, event, persons):
@@ -136,7 +138,7 @@ def test_kill_redis_in_the_middle_of_a_sale(site, with_its_file):
     assert site.status(event, persons[10])["status"] == "503"
     assert site.book(category, persons[0], receipts[0])[0] == 201  # whose turn it is still buys
     assert site.book(category, persons[10], receipts[10])[0] == 403
-    embedded.start(HOME, wanted=[embedded.REDIS])
+    lifecycle.start(HOME, wanted=[lifecycle.REDIS])
     eventually(
         lambda: standings(site, event, persons) == before, seconds=40, what="the line did not come back as it was"
     )
@@ -208,7 +210,7 @@ def test_redis_that_hangs_hangs_nobody(site):
     event, persons = line(max_active_users=1).event, people(2)
     for person in persons:
         site.join(event, person)
-    process = embedded.redis_process(embedded.places(HOME))
+    process = redis_server.running(places(HOME))
 
     process.suspend()
     try:

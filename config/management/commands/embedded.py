@@ -5,7 +5,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from config import embedded
+from config.embedded import EmbeddedError, lifecycle
+from config.embedded.places import addresses
 
 
 class Command(BaseCommand):
@@ -18,26 +19,26 @@ class Command(BaseCommand):
     def handle(self, *args: Any, action: str, **options: Any) -> None:
         try:
             getattr(self, action)()
-        except embedded.EmbeddedError as error:
+        except EmbeddedError as error:
             raise CommandError(str(error)) from error
 
     def up(self) -> None:
-        started = embedded.start(settings.DATA_DIR)
-        embedded.keep(settings.DATA_DIR)
+        started = lifecycle.start(settings.DATA_DIR)
+        lifecycle.keep(settings.DATA_DIR)
         self.stdout.write(f"Started {' and '.join(started)}." if started else "Both were running.")
-        where = embedded.addresses(settings.DATA_DIR)
+        where = addresses(settings.DATA_DIR)
         self.stdout.write(f"DATABASE_URL={where.database_url}\nREDIS_URL={where.redis_url}")
 
     def down(self) -> None:
-        stopped = embedded.stop(settings.DATA_DIR)
+        stopped = lifecycle.stop(settings.DATA_DIR)
         self.stdout.write(f"Stopped {' and '.join(stopped)}." if stopped else "Neither was running.")
 
     def erase(self) -> None:
-        embedded.erase(settings.DATA_DIR)
+        lifecycle.erase(settings.DATA_DIR)
         self.stdout.write("Stopped and erased.")
 
     def status(self) -> None:
-        states = embedded.status(settings.DATA_DIR)
+        states = lifecycle.status(settings.DATA_DIR)
         self.stdout.write("\n".join(map(str, states)))
         if not all(state.answers for state in states):
             raise CommandError("Not both of them answer.", returncode=3)

@@ -1,4 +1,4 @@
-"""Stripe's wire: nested form bodies in, JSON objects and errors out."""
+"""Stripe's wire: requests with nested form bodies in, JSON objects and errors out."""
 
 import json
 from dataclasses import dataclass, field
@@ -6,6 +6,18 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 Params = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request as the routes see it."""
+
+    method: str
+    path: str
+    params: Params
+    key: str  # the API key that was sent
+    idempotency_key: str
+    origin: str
 
 
 @dataclass
@@ -109,3 +121,34 @@ def listing(url: str, items: list[Any], params: Params) -> Params:
         items = items[ids.index(after) + 1 :] if after in ids else []
     limit = min(100, whole_number(params, "limit")) if "limit" in params else 10
     return {"object": "list", "url": url, "has_more": len(items) > limit, "data": items[:limit]}
+
+
+def currency_of(value: Any) -> str:
+    """
+    Read a currency.
+
+    :raises Refusal: if it is none
+    """
+    text = str(value or "").lower()
+    if len(text) != 3 or not text.isalpha():
+        raise Refusal(400, f"Invalid currency: {text}.", param="currency")
+    return text
+
+
+def text_map(value: Any) -> dict[str, str]:
+    """
+    Read metadata: up to 50 short texts.
+
+    :raises Refusal: if it is anything else
+    """
+    if not isinstance(value, dict) or len(value) > 50:
+        raise Refusal(400, "Metadata is a map of at most 50 keys.", param="metadata")
+    for key, text in value.items():
+        if not isinstance(text, str) or len(key) > 40 or len(text) > 500:
+            raise Refusal(400, f"Metadata values are texts of at most 500 characters: {key}", param="metadata")
+    return value
+
+
+def server_error() -> Reply:
+    """Return what Stripe answers when something broke on its side."""
+    return Reply(500, {"error": {"type": "api_error", "message": "An unknown error occurred."}})

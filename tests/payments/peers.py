@@ -12,7 +12,10 @@ from bookings import services as bookings
 from bookings.models import Booking
 from events.models import SeatInventory
 from payments import services
-from payments.sandbox.server import Config, Sandbox, Server, fingerprint
+from payments.sandbox.api import fingerprint
+from payments.sandbox.application import Sandbox
+from payments.sandbox.configuration import Config
+from payments.sandbox.server import Server
 from tests.factories import TicketCategoryFactory, UserFactory
 
 
@@ -87,7 +90,7 @@ class Provider:
     def hasten(self) -> None:
         """Let the bank decide now what it took its time for."""
         assert self.call("POST", "/sandbox/hasten").status_code == 200
-        self.sandbox.ledger.run_timers()
+        self.sandbox.checkout.intents.run_timers()
 
 
 class Shop:

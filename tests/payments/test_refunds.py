@@ -109,7 +109,7 @@ def test_refund_that_is_still_under_way_is_made_once(provider, shop, sold, impat
 
     services.deliver_due_refunds()
     between = Refund.objects.get().status
-    wait_for(lambda: not provider.sandbox.busy)
+    wait_for(lambda: not provider.sandbox.api.busy)
     try_again()
 
     assert (between, Refund.objects.get().status, made_at(provider)) == ("sent", "succeeded", [9800])

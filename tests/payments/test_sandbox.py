@@ -11,8 +11,10 @@ import requests
 import stripe
 
 from config import doctor
+from payments.sandbox.application import Sandbox
 from payments.sandbox.cards import CARDS
-from payments.sandbox.server import Config, Sandbox, Server
+from payments.sandbox.configuration import Config
+from payments.sandbox.server import Server
 from payments.sandbox.store import Store
 from payments.sandbox.webhooks import signature
 from tests.payments.peers import Provider, wait_for
@@ -186,7 +188,7 @@ def test_key_in_use_is_a_conflict(provider):
     wish = {"key": "k1", "amount": 500, "currency": "eur"}
     slow = threading.Thread(target=provider.call, args=("POST", "/v1/payment_intents"), kwargs=wish)
     slow.start()
-    wait_for(lambda: provider.sandbox.busy)
+    wait_for(lambda: provider.sandbox.api.busy)
 
     rival = provider.call("POST", "/v1/payment_intents", **wish)
 

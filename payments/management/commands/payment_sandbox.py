@@ -8,7 +8,9 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from payments.gateway import API_VERSION
-from payments.sandbox.server import Config, Sandbox, Server
+from payments.sandbox.application import Sandbox
+from payments.sandbox.configuration import Config
+from payments.sandbox.server import Server
 
 
 def sandbox_config() -> Config:

@@ -1,30 +1,31 @@
-"""The rules of money in the sandbox: intents, charges, refunds and checkout sessions, as Stripe documents them."""
+"""Payment intents in the sandbox: what a card does to them, as Stripe documents it."""
 
 import time
-from typing import Any
+from collections.abc import Callable
 
 from payments.sandbox import cards
 from payments.sandbox.cards import Card
 from payments.sandbox.store import Body, Store, new_id
 from payments.sandbox.switches import Switches
 from payments.sandbox.webhooks import Webhooks
-from payments.sandbox.wire import Params, Refusal, Reply, listing, only, whole_number
+from payments.sandbox.wire import Params, Refusal, Reply, currency_of, listing, only, text_map, whole_number
 
 PAYABLE = ("requires_payment_method", "requires_confirmation", "requires_action")
-CHECKOUT_SECONDS = (30 * 60, 24 * 3600)
 
 
-class Ledger:
-    """Every method is one request of Stripe's API; the server runs each in one transaction of the store."""
+class Intents:
+    """Every method that returns a Reply is one request of Stripe's API, run in one transaction of the store."""
 
-    def __init__(self, store: Store, switches: Switches, webhooks: Webhooks, *, base_url: str) -> None:
+    def __init__(
+        self, store: Store, switches: Switches, webhooks: Webhooks, *, base_url: str, when_paid: Callable[[Body], None]
+    ) -> None:
         self.store = store
         self.switches = switches
         self.webhooks = webhooks
         self.base_url = base_url
+        self.when_paid = when_paid
 
-    # -- Payment intents ----------------------------------------------------------------------------------------------
-    def create_intent(self, params: Params) -> Reply:
+    def create(self, params: Params) -> Reply:
         """POST /v1/payment_intents"""
         cards_allowed(params)
         only(
@@ -41,7 +42,7 @@ class Ledger:
             "return_url",
             "expand",
         )
-        intent = self.new_intent(
+        intent = self.new(
             amount=whole_number(params, "amount"),
             currency=currency_of(params.get("currency")),
             metadata=text_map(params.get("metadata", {})),
@@ -52,7 +53,7 @@ class Ledger:
             return self.confirm(intent, params)
         return Reply(200, intent)
 
-    def new_intent(self, *, amount: int, currency: str, metadata: dict[str, str], description: str | None) -> Body:
+    def new(self, *, amount: int, currency: str, metadata: dict[str, str], description: str | None) -> Body:
         """Write an intent that waits for a card."""
         intent_id = new_id("pi")
         intent = {
@@ -85,7 +86,7 @@ class Ledger:
         self.store.put(intent)
         return intent
 
-    def intent(self, intent_id: str, *, secret: str | None = None) -> Body:
+    def get(self, intent_id: str, *, secret: str | None = None) -> Body:
         """
         Load an intent; with `secret`, only for whoever knows it.
 
@@ -96,7 +97,7 @@ class Ledger:
             raise Refusal(404, f"No such payment_intent: '{intent_id}'", code="resource_missing", param="intent")
         return intent
 
-    def list_intents(self, params: Params) -> Reply:
+    def page(self, params: Params) -> Reply:
         """GET /v1/payment_intents"""
         only(params, "limit", "starting_after", "created", "expand")
         items = self.store.all("payment_intent")
@@ -105,7 +106,7 @@ class Ledger:
             items = [item for item in items if item["created"] >= whole_number(created, "gte", low=0)]
         return Reply(200, listing("/v1/payment_intents", items, params))
 
-    def update_intent(self, intent: Body, params: Params) -> Reply:
+    def update(self, intent: Body, params: Params) -> Reply:
         """POST /v1/payment_intents/{id}"""
         only(params, "amount", "currency", "metadata", "description", "receipt_email", "expand")
         if {"amount", "currency"} & set(params) and intent["status"] not in PAYABLE:
@@ -120,7 +121,7 @@ class Ledger:
         self.store.put(intent)
         return Reply(200, intent)
 
-    def cancel_intent(self, intent: Body, params: Params) -> Reply:
+    def cancel(self, intent: Body, params: Params) -> Reply:
         """POST /v1/payment_intents/{id}/cancel"""
         only(params, "cancellation_reason", "expand")
         if intent["status"] not in PAYABLE:
@@ -208,7 +209,7 @@ class Ledger:
         self.store.put(intent)
         self.webhooks.announce("payment_intent.succeeded", intent)
         self.webhooks.announce("charge.succeeded", charge)
-        self.complete_session(intent)
+        self.when_paid(intent)
         return intent
 
     def answer_challenge(self, intent: Body, *, approved: bool) -> Body:
@@ -251,206 +252,6 @@ class Ledger:
                     self.decline(intent, cards.CARDS[2])
         return len(due)
 
-    # -- Refunds ------------------------------------------------------------------------------------------------------
-    def create_refund(self, params: Params) -> Reply:
-        """POST /v1/refunds: never more than what is left of the charge."""
-        only(params, "payment_intent", "charge", "amount", "reason", "metadata", "expand")
-        charge = self.charge_of(params)
-        left = charge["amount"] - charge["amount_refunded"]
-        if left == 0:
-            raise Refusal(400, f"Charge {charge['id']} has already been refunded.", code="charge_already_refunded")
-        amount = whole_number(params, "amount") if "amount" in params else left
-        if amount > left:
-            raise Refusal(
-                400,
-                f"Refund amount ({amount}) is greater than unrefunded amount on charge ({left})",
-                param="amount",
-            )
-        refund = {
-            "id": new_id("re"),
-            "object": "refund",
-            "amount": amount,
-            "charge": charge["id"],
-            "created": int(time.time()),
-            "currency": charge["currency"],
-            "failure_reason": None,
-            "metadata": text_map(params.get("metadata", {})),
-            "payment_intent": charge["payment_intent"],
-            "reason": params.get("reason"),
-            "status": "pending",
-        }
-        charge["amount_refunded"] += amount
-        charge["refunded"] = charge["amount_refunded"] == charge["amount"]
-        self.store.put(charge, parent=charge["payment_intent"])
-        self.store.put(refund, parent=charge["payment_intent"])
-        self.webhooks.announce("refund.created", refund)
-        self.webhooks.announce("charge.refunded", charge)
-        if self.switches.refund_outcome != "pending":
-            self.finish_refund(refund, self.switches.refund_outcome)
-        return Reply(200, refund)
-
-    def finish_refund(self, refund: Body, outcome: str) -> Body:
-        """Let the bank take (`succeeded`) or return (`failed`) a refund; a returned one is again on the charge."""
-        if outcome not in {"succeeded", "failed"} or refund["status"] == "failed":
-            raise Refusal(400, "A refund ends as succeeded or failed, once.")
-        refund["status"] = outcome
-        if outcome == "failed":
-            refund["failure_reason"] = "lost_or_stolen_card"
-            charge = self.store.get("charge", refund["charge"])
-            assert charge is not None
-            charge["amount_refunded"] -= refund["amount"]
-            charge["refunded"] = False
-            self.store.put(charge, parent=charge["payment_intent"])
-        self.store.put(refund, parent=refund["payment_intent"])
-        self.webhooks.announce("refund.failed" if outcome == "failed" else "refund.updated", refund)
-        return refund
-
-    def charge_of(self, params: Params) -> Body:
-        """
-        Return the charge that a refund names by itself or by its intent.
-
-        :raises Refusal: if there is none
-        """
-        if "charge" in params:
-            charge = self.store.get("charge", str(params["charge"]))
-        else:
-            intent = self.intent(str(params.get("payment_intent", "")))
-            charge = self.store.get("charge", intent["latest_charge"] or "")
-            if charge is None:
-                raise Refusal(400, f"This PaymentIntent ({intent['id']}) does not have a successful charge to refund.")
-        if charge is None:
-            raise Refusal(404, f"No such charge: '{params['charge']}'", code="resource_missing")
-        return charge
-
-    def refund(self, refund_id: str) -> Body:
-        """
-        Load a refund.
-
-        :raises Refusal: 404 as Stripe
-        """
-        refund = self.store.get("refund", refund_id)
-        if refund is None:
-            raise Refusal(404, f"No such refund: '{refund_id}'", code="resource_missing", param="refund")
-        return refund
-
-    def list_refunds(self, params: Params) -> Reply:
-        """GET /v1/refunds"""
-        only(params, "payment_intent", "charge", "limit", "starting_after", "expand")
-        items = self.store.all("refund", parent=params.get("payment_intent"))
-        if charge := params.get("charge"):
-            items = [item for item in items if item["charge"] == charge]
-        return Reply(200, listing("/v1/refunds", items, params))
-
-    # -- Checkout sessions --------------------------------------------------------------------------------------------
-    def create_session(self, params: Params) -> Reply:
-        """POST /v1/checkout/sessions, in `payment` mode with prices given in place."""
-        cards_allowed(params)
-        only(
-            params,
-            "mode",
-            "line_items",
-            "success_url",
-            "cancel_url",
-            "expires_at",
-            "payment_intent_data",
-            "metadata",
-            "client_reference_id",
-            "customer_email",
-            "allowed_payment_method_types",
-            "expand",
-        )
-        now = int(time.time())
-        items = params.get("line_items") or []
-        if params.get("mode") != "payment" or not items or not params.get("success_url"):
-            raise Refusal(400, "Send mode=payment, line_items and success_url.")
-        expires_at = whole_number(params, "expires_at") if "expires_at" in params else now + CHECKOUT_SECONDS[1]
-        if not now + CHECKOUT_SECONDS[0] - 5 <= expires_at <= now + CHECKOUT_SECONDS[1] + 5:
-            raise Refusal(
-                400,
-                "The `expires_at` timestamp must be between 30 minutes and 24 hours from Checkout Session creation.",
-                param="expires_at",
-            )
-        session_id = new_id("cs_test")
-        session = {
-            "id": session_id,
-            "object": "checkout.session",
-            "amount_total": sum(
-                whole_number(item["price_data"], "unit_amount") * whole_number(item, "quantity") for item in items
-            ),
-            "cancel_url": params.get("cancel_url"),
-            "client_reference_id": params.get("client_reference_id"),
-            "created": now,
-            "currency": currency_of(items[0]["price_data"].get("currency")),
-            "expires_at": expires_at,
-            "livemode": False,
-            "metadata": text_map(params.get("metadata", {})),
-            "mode": "payment",
-            "payment_intent": None,
-            "payment_status": "unpaid",
-            "status": "open",
-            "success_url": params["success_url"],
-            "url": f"{self.base_url}/pay/{session_id}",
-            "_intent_metadata": text_map(params.get("payment_intent_data", {}).get("metadata", {})),
-        }
-        self.store.put(session)
-        return Reply(200, session)
-
-    def session(self, session_id: str) -> Body:
-        """
-        Load a checkout session, expired if its time is over.
-
-        :raises Refusal: 404 as Stripe
-        """
-        session = self.store.get("checkout.session", session_id)
-        if session is None:
-            raise Refusal(404, f"No such checkout.session: {session_id}", code="resource_missing")
-        if session["status"] == "open" and session["expires_at"] <= time.time():
-            session |= {"status": "expired", "url": None}
-            self.store.put(session)
-        return session
-
-    def expire_session(self, session_id: str) -> Reply:
-        """POST /v1/checkout/sessions/{id}/expire"""
-        session = self.session(session_id)
-        if session["status"] != "open":
-            raise Refusal(
-                400,
-                f'Only Checkout Sessions with a status in ["open"] can be expired. This one is {session["status"]}.',
-            )
-        if session["payment_intent"]:
-            intent = self.intent(session["payment_intent"])
-            if intent["status"] not in PAYABLE:
-                raise Refusal(400, "This Checkout Session is being paid and can not be expired.")
-            self.cancel_intent(intent, {})
-        session |= {"status": "expired", "url": None}
-        self.store.put(session)
-        self.webhooks.announce("checkout.session.expired", session)
-        return Reply(200, session)
-
-    def intent_of_session(self, session: Body) -> Body:
-        """Return the intent of a session, made when somebody first tries to pay."""
-        if session["payment_intent"]:
-            return self.intent(session["payment_intent"])
-        intent = self.new_intent(
-            amount=session["amount_total"],
-            currency=session["currency"],
-            metadata=session["_intent_metadata"],
-            description=None,
-        )
-        intent["_session"] = session["id"]
-        self.store.put(intent)
-        session["payment_intent"] = intent["id"]
-        self.store.put(session)
-        return intent
-
-    def complete_session(self, intent: Body) -> None:
-        """Close the session whose intent was paid."""
-        session = self.store.get("checkout.session", intent.get("_session", ""))
-        if session is not None:
-            session |= {"status": "complete", "payment_status": "paid", "url": None}
-            self.store.put(session)
-            self.webhooks.announce("checkout.session.completed", session)
-
 
 def unexpected_state(intent: Body, step: str) -> Refusal:
     """Return Stripe's refusal of a step that the intent's status does not allow."""
@@ -460,32 +261,6 @@ def unexpected_state(intent: Body, step: str) -> Refusal:
         code="payment_intent_unexpected_state",
         payment_intent=intent,
     )
-
-
-def currency_of(value: Any) -> str:
-    """
-    Read a currency.
-
-    :raises Refusal: if it is none
-    """
-    text = str(value or "").lower()
-    if len(text) != 3 or not text.isalpha():
-        raise Refusal(400, f"Invalid currency: {text}.", param="currency")
-    return text
-
-
-def text_map(value: Any) -> dict[str, str]:
-    """
-    Read metadata: up to 50 short texts.
-
-    :raises Refusal: if it is anything else
-    """
-    if not isinstance(value, dict) or len(value) > 50:
-        raise Refusal(400, "Metadata is a map of at most 50 keys.", param="metadata")
-    for key, text in value.items():
-        if not isinstance(text, str) or len(key) > 40 or len(text) > 500:
-            raise Refusal(400, f"Metadata values are texts of at most 500 characters: {key}", param="metadata")
-    return value
 
 
 def cards_allowed(params: Params) -> None:

@@ -156,13 +156,13 @@ def redis() -> str:
     return detail
 
 
-@look("worker", "Start a worker: `celery --app config worker`, and see its log.")
+@look("worker", "Start a worker: `manage.py run_part worker`, and see its log.")
 def worker() -> str:
     """A worker has finished a periodic job lately."""
     return health.check_worker()
 
 
-@look("beat", "Start beat: `celery --app config beat`, one process of it, and see its log.")
+@look("beat", "Start beat: `manage.py run_part beat`, and see its log.")
 def beat() -> str:
     """Beat turns its loop."""
     return health.check_beat()
@@ -183,6 +183,8 @@ def jobs() -> str:
     ]
     if silent:
         raise health.Wrong(f"silent: {', '.join(silent)}")
+    if not ages:
+        raise Doubtful("none has ever run, as on a new site")
     if never := [name for name, seconds in sorted(periods.items()) if seconds is not None and name not in ages]:
         raise Doubtful(f"never run yet, as on a new site: {', '.join(never)}")
     paused = [name for name, seconds in sorted(periods.items()) if seconds is None]

@@ -103,6 +103,10 @@ def test_redis_that_may_forget_is_told(chosen, state):
     assert found.advice
 
 
+def test_a_new_site_is_told_in_few_words_that_no_job_has_run():
+    assert (look("jobs").state, look("jobs").detail) == (DOUBTFUL, "none has ever run, as on a new site")
+
+
 def test_jobs_that_were_never_run_are_named():
     jobs.run("common.deliver_outbox")
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import parse_qs, urlsplit
 
+import hypothesis
 import pytest
 
 from config.embedded import lifecycle
@@ -84,6 +85,16 @@ def free_port(first: int) -> int:
 
 
 set_environment()
+
+# The same examples in every run, however slow the machine; `--hypothesis-profile=default --hypothesis-seed=…` tries others.
+hypothesis.settings.register_profile(
+    "steady",
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("steady")
 
 
 def pytest_configure() -> None:
@@ -240,7 +251,7 @@ def _site_at_rest(request: pytest.FixtureRequest) -> Iterator[None]:
         calm = calm + 1 if site_is_at_rest() else 0
         return calm == 5
 
-    eventually(at_rest_for_a_while, what="the site did not come to rest")
+    eventually(at_rest_for_a_while, seconds=120, what="the site did not come to rest")
     let_worker_listen(False)
 
 

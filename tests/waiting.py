@@ -7,7 +7,7 @@ from typing import TypeVar
 Found = TypeVar("Found")
 
 
-def eventually(ask: Callable[[], Found], *, seconds: float = 20, what: str = "it did not happen") -> Found:
+def eventually(ask: Callable[[], Found], *, seconds: float = 60, what: str = "it did not happen") -> Found:
     """Return the first true answer of `ask()`."""
     until = time.monotonic() + seconds
     while True:

@@ -327,6 +327,7 @@ const canvas = document.createElement("canvas");
 const SIDE = 640;
 let stream = null;
 let detect = null;
+let fetched = 0;
 
 if (navigator.mediaDevices?.getUserMedia) {
   camera.hidden = false;
@@ -341,7 +342,9 @@ async function prepare() {
     detect = async () => (await reader.detect(view))[0]?.rawValue;
     return;
   }
-  const { default: decode } = await import(gate.dataset.decoder);
+  // Without network now, it is fetched when the camera is switched on: by another name, as browsers remember what failed.
+  const { default: decode } = await import(`${gate.dataset.decoder}#${(fetched += 1)}`).catch(() => ({}));
+  if (!decode) return;
   const brush = canvas.getContext("2d", { willReadFrequently: true });
   detect = async () => {
     const scale = Math.min(1, SIDE / Math.max(view.videoWidth, view.videoHeight));
@@ -358,6 +361,11 @@ async function prepare() {
 
 camera.addEventListener("click", async () => {
   if (stream) return stop();
+  if (!detect) await prepare();
+  if (!detect) {
+    said.textContent = "The reader of codes could not be fetched without network. Type the code.";
+    return;
+  }
   try {
     stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment", width: { ideal: 1280 } } });
   } catch {

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def test_live_site_is_ready_to_serve(live_site):
-    with urllib.request.urlopen(f"{live_site.url}/readyz?scope=web", timeout=10) as answer:
+    with urllib.request.urlopen(f"{live_site.url}/readyz?scope=web", timeout=60) as answer:
         body = json.load(answer)
 
     assert body["status"] == "ready"

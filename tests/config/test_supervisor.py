@@ -20,7 +20,7 @@ from tests.conftest import free_port
 from tests.waiting import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 
 
 class Site:
@@ -54,7 +54,7 @@ class Site:
         eventually(is_up, seconds=90, what="the site did not come up")
 
     def get(self, path):
-        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)) as connection:
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)) as connection:
             connection.request("GET", path)
             return connection.getresponse().status
 

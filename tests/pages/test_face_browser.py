@@ -61,12 +61,12 @@ def test_the_whole_way_without_scripts(
     page.get_by_role("button", name="Check this photo").click()
     expect(page.get_by_role("heading", name="Comparing your photos")).to_be_visible()
     expect(page.get_by_role("alert")).to_contain_text(
-        "This photo doesn’t match well enough (try 1 of 3).", timeout=30_000
+        "This photo doesn’t match well enough (try 1 of 3).", timeout=60_000
     )
 
     page.get_by_label("Photo of your face").set_input_files(photo(tmp_path / "d.jpg", ME, 2))
     page.get_by_role("button", name="Check this photo").click()
-    expect(page.get_by_role("heading", name="This ticket is held for you")).to_be_visible(timeout=30_000)
+    expect(page.get_by_role("heading", name="This ticket is held for you")).to_be_visible(timeout=60_000)
     assert Booking.objects.get(user=ana, event=show).status == "pending"
 
 

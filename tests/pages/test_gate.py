@@ -55,6 +55,13 @@ def at_gate(page: Page, event: Event, gate: str = "North") -> None:
     page.goto(f"/gate/{event.pk}?gate={gate}")
 
 
+def stop_clock(page: Page) -> None:
+    """Have the page's time stand still, so that no answer leaves the screen before it was read; `run_for` moves it on."""
+    now = timezone.now()
+    page.clock.install(time=now)
+    page.clock.pause_at(now + timedelta(seconds=1))
+
+
 def typed(page: Page, code: str) -> None:
     """Type as a scanner does: wherever the focus is, and Enter."""
     page.keyboard.type(code)
@@ -67,6 +74,7 @@ def test_scanner_types_and_the_answer_fills_the_screen(
     first, second = tickets(tonight)
     page = browse()
     log_in(page, door)
+    stop_clock(page)
     page.goto("/gate")
     page.get_by_role("link", name="Night Swim").click()
     page.get_by_label("Which entrance").fill("North")
@@ -76,7 +84,7 @@ def test_scanner_types_and_the_answer_fills_the_screen(
     typed(page, first.code)
     expect(page.get_by_role("alertdialog")).to_contain_text("Welcome in")
     expect(page.get_by_role("alertdialog")).to_contain_text("Ana Silva")
-    page.wait_for_timeout(3100)  # the same code within three seconds is the same sight of it
+    page.clock.run_for(3100)  # the same code within three seconds is the same sight of it
     typed(page, first.code)
     expect(page.get_by_role("alertdialog")).to_contain_text("Inside since")
     expect(page.get_by_role("alertdialog")).to_contain_text("by North")
@@ -94,6 +102,7 @@ def test_without_network_the_list_decides_and_scans_are_sent_later(
     first, second = tickets(tonight)
     page = browse()
     log_in(page, door)
+    stop_clock(page)
     with page.expect_response("**/list?*"):
         at_gate(page, tonight)
     page.wait_for_function(f"localStorage.getItem('gate:{tonight.pk}:list')")
@@ -104,7 +113,7 @@ def test_without_network_the_list_decides_and_scans_are_sent_later(
     page.get_by_role("button", name="Next").click()
     expect(page.get_by_text("No network.")).to_be_visible()
     expect(page.get_by_text("1 scan waits to be sent")).to_be_visible()
-    page.wait_for_timeout(3100)
+    page.clock.run_for(3100)
     typed(page, first.code)
     expect(page.get_by_role("alertdialog")).to_contain_text("inside already")
     page.get_by_role("button", name="Next").click()
@@ -137,9 +146,9 @@ def test_changed_list_is_not_used(browse: Callable[..., Page], log_in: Callable,
         route.fulfill(response=answer, json=body)
 
     page.route("**/list?*", forged)
-    with page.expect_response("**/list?*"):
+    with page.expect_response("**/list?*") as got:
         at_gate(page, tonight)
-    page.wait_for_timeout(500)
+    got.value.finished()
     page.context.set_offline(True)
 
     typed(page, ticket.code)
@@ -227,6 +236,7 @@ def test_gate_is_clean(browse: Callable[..., Page], log_in: Callable, door: User
         )
         for problem in check(page, address)
     ]
+    stop_clock(page)
     at_gate(page, tonight)
     for code, kind in ((second.code, "ok"), (first.code, "bad")):
         typed(page, code)
@@ -275,7 +285,7 @@ def test_camera_reads_the_code(
 
     page.get_by_role("button", name="Camera").click()
 
-    expect(page.get_by_role("alertdialog")).to_contain_text("Welcome in", timeout=20_000)
+    expect(page.get_by_role("alertdialog")).to_contain_text("Welcome in", timeout=60_000)
     ticket.refresh_from_db()
     assert ticket.status == "used"
 

@@ -29,9 +29,9 @@ LISTEN = """
 """
 
 
-def sale(*, seconds: int = -1, most: int = 2, capacity: int = 20) -> Event:
-    """An event with a line that opens in so many seconds, or is open."""
-    opens = {"sale_starts_at": timezone.now() + timedelta(seconds=seconds)} if seconds > 0 else {}
+def sale(*, minutes: int = 0, most: int = 2, capacity: int = 20) -> Event:
+    """An event with a line that opens in so many minutes, or is open."""
+    opens = {"sale_starts_at": timezone.now() + timedelta(minutes=minutes)} if minutes else {}
     event = EventFactory(name="Night Swim", location="Harbour Hall", queue_enabled=True, max_active_users=most, **opens)
     TicketCategoryFactory(event=event, name="Standing", price_minor=4900, capacity=capacity)
     services.ensure_room(event.pk)
@@ -62,22 +62,27 @@ def test_three_people_come_from_the_lobby_to_tickets_two_at_a_time(
     pages = {person.pk: browse(javascript=javascript) for person in people}
     for person in people:
         log_in(pages[person.pk], person)
-    event = sale(seconds=20)
+    event = sale(minutes=10)
     for page in pages.values():
+        if javascript:
+            page.clock.install()
         page.goto(f"/events/{event.pk}")
         page.get_by_role("link", name="To the lobby").click()
         page.get_by_role("button", name="Go into the lobby").click()
         expect(page.get_by_role("heading", name="You’re in the lobby")).to_be_visible()
     places = Place.objects.filter(event=event)
 
-    # The sale opens by itself: two have their turn, the third is first in line.
+    # The sale opens and the pages notice by themselves: two have their turn, the third is first in line.
+    Event.objects.filter(pk=event.pk).update(sale_starts_at=timezone.now())
+    services.tick(event.pk)
+
     def turns() -> list[Page]:
         return [page for page in pages.values() if page.get_by_role("heading", name="It’s your turn").count()]
 
     def look() -> bool:
         for page in pages.values():
             if javascript:
-                page.wait_for_timeout(100)
+                page.clock.run_for(10_000)
             else:
                 page.goto(f"/events/{event.pk}/line")
         return len(turns()) == 2
@@ -101,7 +106,7 @@ def test_three_people_come_from_the_lobby_to_tickets_two_at_a_time(
     expect(first.get_by_role("heading", name="You’re going to Night Swim")).to_be_visible()
     if not javascript:
         third.goto(f"/events/{event.pk}/line")
-    expect(third.get_by_role("heading", name="It’s your turn")).to_be_visible(timeout=30_000)
+    expect(third.get_by_role("heading", name="It’s your turn")).to_be_visible(timeout=60_000)
     expect(third).to_have_title("It’s your turn – Night Swim")
     expect(third.locator("[data-turn]")).to_be_focused()
     third.locator("#tickets").get_by_role("button").click()
@@ -132,20 +137,20 @@ def test_the_page_moves_by_itself_and_speaks_at_milestones_only(
 
     for person in people[7:4:-1]:
         leaves(event, person)
-    expect(page.locator("[data-word=place]")).to_have_text("5", timeout=30_000)
+    expect(page.locator("[data-word=place]")).to_have_text("5", timeout=60_000)
     expect(page.locator("[data-word=ahead]")).to_have_text("4 people are ahead of you.")
     expect(page).to_have_title("Number 5 in line – Night Swim")
     leaves(event, people[4])
-    expect(page.locator("[data-word=place]")).to_have_text("4", timeout=30_000)
+    expect(page.locator("[data-word=place]")).to_have_text("4", timeout=60_000)
 
     assert [words.split(".")[0] for words in page.evaluate("said")] == ["Number 5 in line"]
 
     services.pause(event.pk, reason="A short break.")
-    expect(page.get_by_role("heading", name="The line is paused")).to_be_visible(timeout=40_000)
+    expect(page.get_by_role("heading", name="The line is paused")).to_be_visible(timeout=60_000)
     expect(page.get_by_text("A short break.").first).to_be_visible()
     expect(page.get_by_text("Your turn should come")).to_be_hidden()
     services.resume(event.pk)
-    expect(page.get_by_role("heading", name="You’re in line")).to_be_visible(timeout=40_000)
+    expect(page.get_by_role("heading", name="You’re in line")).to_be_visible(timeout=60_000)
     expect(page.get_by_text("A short break.").first).to_be_hidden()
     assert page.evaluate("said.length") <= 3
 
@@ -164,14 +169,14 @@ def test_one_window_asks_for_all_of_a_browser(browse: Callable[..., Page], log_i
     other.goto(f"/events/{event.pk}/line")
 
     leaves(event, second)
-    expect(other.locator("[data-word=place]")).to_have_text("1", timeout=30_000)
+    expect(other.locator("[data-word=place]")).to_have_text("1", timeout=60_000)
     expect(page.locator("[data-word=place]")).to_have_text("1")
     assert (asked["first"] > 0, asked["other"]) == (True, 0)
 
     # The window that asked is closed: the other one takes over, and has its turn.
     page.close()
     leaves(event, first)
-    expect(other.get_by_role("heading", name="It’s your turn")).to_be_visible(timeout=40_000)
+    expect(other.get_by_role("heading", name="It’s your turn")).to_be_visible(timeout=60_000)
 
 
 def counted(asked: dict[str, int], name: str, url: str) -> None:
@@ -188,11 +193,11 @@ def test_offline_keeps_the_place_and_goes_on(browse: Callable[..., Page], log_in
     expect(page.locator("[data-word=place]")).to_have_text("2")
 
     page.context.set_offline(True)
-    expect(page.get_by_text("You seem to be offline.")).to_be_visible(timeout=20_000)
+    expect(page.get_by_text("You seem to be offline.")).to_be_visible(timeout=60_000)
     leaves(event, second)
     page.context.set_offline(False)
 
-    expect(page.locator("[data-word=place]")).to_have_text("1", timeout=30_000)
+    expect(page.locator("[data-word=place]")).to_have_text("1", timeout=60_000)
     expect(page.get_by_text("You seem to be offline.")).to_be_hidden()
 
 
@@ -211,7 +216,7 @@ def test_a_bar_on_another_page_says_when_it_is_ones_turn(
     leaves(event, first)
 
     bar = page.get_by_role("region", name="Your place in line")
-    expect(bar).to_contain_text("It’s your turn: Night Swim", timeout=30_000)
+    expect(bar).to_contain_text("It’s your turn: Night Swim", timeout=60_000)
     bar.get_by_role("link", name="Choose tickets").click()
     expect(page.get_by_role("heading", name="It’s your turn")).to_be_visible()
 
@@ -254,7 +259,7 @@ def test_sold_out_leads_to_the_waitlist_in_one_click(browse: Callable[..., Page]
     confirm_booking(booking_id=hold_seats(user_id=buyer.pk, category_id=category(event).pk, quantity=2).pk)
     services.tick(event.pk)
 
-    expect(page.get_by_role("heading", name="Sold out")).to_be_visible(timeout=40_000)
+    expect(page.get_by_role("heading", name="Sold out")).to_be_visible(timeout=60_000)
     page.get_by_role("button", name="Put me on the waitlist").click()
     expect(page.get_by_text("You’re on the waitlist, at the place you had in line.")).to_be_visible()
 

@@ -34,7 +34,7 @@ def shop_client(client_for: Callable) -> Callable[[User], Client]:
 def pay_with(number: str, page: str) -> requests.Response:
     """Fill the sandbox's own card form, as a browser without JavaScript does."""
     return requests.post(
-        page, data={"number": number, "expiry": "12 / 34", "cvc": "123"}, allow_redirects=False, timeout=10
+        page, data={"number": number, "expiry": "12 / 34", "cvc": "123"}, allow_redirects=False, timeout=60
     )
 
 

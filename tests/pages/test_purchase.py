@@ -3,9 +3,11 @@
 import json
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from accounts.models import User
@@ -15,7 +17,7 @@ from payments.models import Payment
 from tests.pages.scenes import category, hold
 from tests.waiting import eventually
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
 
 
 def code_from_mail(page: Page, email: str) -> str:
@@ -134,7 +136,7 @@ def test_a_slow_bank_shows_a_page_that_moves_on_by_itself(
     page.get_by_role("button", name="Pay €98.00").click()
 
     expect(page.get_by_role("heading", name="Your bank is still checking")).to_be_visible()
-    page.wait_for_url(f"**/bookings/{booking.pk}/done", timeout=40_000)
+    page.wait_for_url(f"**/bookings/{booking.pk}/done", timeout=60_000)
 
 
 def test_the_bar_counts_down_by_the_servers_clock_and_ends_on_a_page_that_says_what_next(
@@ -146,10 +148,10 @@ def test_the_bar_counts_down_by_the_servers_clock_and_ends_on_a_page_that_says_w
     # A reader whose clock is two hours fast must not be told that the time is over.
     page.clock.install(time=booking.expires_at.timestamp() * 1000 + 7_200_000)
     page.goto(f"/bookings/{booking.pk}/tickets")
-    expect(page.locator("[data-left]")).to_have_text(re.compile(r"^(9:5\d|10:00)$"))
+    expect(page.locator("[data-left]")).to_have_text(re.compile(r"^(9:\d\d|10:00)$"))
 
     page.clock.run_for(5 * 60_000)
-    expect(page.locator("[data-left]")).to_have_text(re.compile(r"^4:5\d|5:00$"))
+    expect(page.locator("[data-left]")).to_have_text(re.compile(r"^(4:\d\d|5:00)$"))
     expect(page.locator("[data-spoken]")).to_have_text("5 minutes left")
 
     page.clock.run_for(3.2 * 60_000)
@@ -166,14 +168,14 @@ def test_the_bar_counts_down_by_the_servers_clock_and_ends_on_a_page_that_says_w
 def test_a_sale_that_opens_while_one_looks_shows_its_tickets_by_itself(
     browse: Callable[..., Page], concert: Event
 ) -> None:
-    from datetime import timedelta
-
-    from django.utils import timezone
-
-    Event.objects.filter(pk=concert.pk).update(sale_starts_at=timezone.now() + timedelta(seconds=4))
+    sale = Event.objects.filter(pk=concert.pk)
+    sale.update(sale_starts_at=timezone.now() + timedelta(minutes=30))
     page = browse()
-
+    page.clock.install()
     page.goto(f"/events/{concert.pk}")
     expect(page.get_by_role("heading", name=re.compile("^On sale in"))).to_be_visible()
+
+    sale.update(sale_starts_at=timezone.now())
+    page.clock.run_for(31 * 60_000)
 
     expect(page.get_by_role("heading", name="Choose your tickets")).to_be_visible()

@@ -117,15 +117,18 @@ def test_a_place_is_said_politely_and_an_offer_appears_by_itself(
 def test_the_clock_of_an_offer_runs_out(browse: Callable[..., Page], log_in: Callable, ana: User) -> None:
     category, sold = full_house(capacity=1)
     entry = offered(ana, category, *sold)
-    soon = Now() + timedelta(seconds=4)
+    soon = Now() + timedelta(minutes=30)
     Booking.objects.filter(pk=entry.booking_id).update(expires_at=soon)
     WaitlistEntry.objects.filter(pk=entry.pk).update(offer_expires_at=soon)
     page = browse()
     log_in(page, ana)
-
+    page.clock.install()
     page.goto(f"/waitlist/{entry.pk}")
-
     expect(page.locator("[data-unit]")).to_have_text("minutes and seconds left")
+
+    overdue(entry)
+    page.clock.run_for(31 * 60_000)
+
     expect(page.get_by_role("heading", level=1)).to_have_text(re.compile("Your offer ended|You’re on the waitlist"))
 
 

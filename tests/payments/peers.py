@@ -19,7 +19,7 @@ from payments.sandbox.server import Server
 from tests.factories import TicketCategoryFactory, UserFactory
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 15) -> None:
+def wait_for(condition: Callable[[], Any], seconds: float = 60) -> None:
     """Wait until something has happened; the test's own assertion says what was missing."""
     until = time.monotonic() + seconds
     while not condition() and time.monotonic() < until:
@@ -48,12 +48,12 @@ class Provider:
         bearer = self.config.secret_key if secret else self.config.publishable_key
         headers = {"Authorization": f"Bearer {bearer}"} | ({"Idempotency-Key": key} if key else {})
         where = {"params": data} if method == "GET" else {"data": data}
-        return self.http.request(method, self.config.base_url + path, headers=headers, timeout=20, **where)
+        return self.http.request(method, self.config.base_url + path, headers=headers, timeout=60, **where)
 
     def control(self, **switches: Any) -> None:
         """Turn switches."""
         headers = {"Authorization": f"Bearer {self.config.secret_key}"}
-        answer = self.http.post(f"{self.config.base_url}/sandbox/control", json=switches, headers=headers, timeout=20)
+        answer = self.http.post(f"{self.config.base_url}/sandbox/control", json=switches, headers=headers, timeout=60)
         assert answer.status_code == 200, answer.text
 
     def pay(self, view: services.IntentView, card: str = "pm_card_visa") -> requests.Response:

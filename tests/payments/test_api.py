@@ -37,7 +37,7 @@ def test_client_pays_with_nothing_but_the_contract(provider, shop, api):
         f"{keys['apiBase']}/v1/payment_intents/{intent['paymentIntentId']}/confirm",
         data={"payment_method": "pm_card_visa", "client_secret": intent["clientSecret"]},
         headers={"Authorization": f"Bearer {keys['publishableKey']}"},
-        timeout=10,
+        timeout=60,
     )
     status, body = client.patch(f"/api/v1/bookings/{booking['id']}/confirm")
 

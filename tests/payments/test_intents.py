@@ -225,7 +225,7 @@ def test_hosted_page_is_the_sandboxes_in_test_mode(provider, shop):
 
     url = services.hosted_payment_url(booking_id=hold.pk, user_id=hold.user_id, return_url=back)
 
-    form = provider.http.get(url, timeout=5)
+    form = provider.http.get(url, timeout=60)
     assert (form.status_code, "Pay €98.00" in form.text) == (200, True)
 
 
@@ -237,7 +237,7 @@ def test_checkout_is_the_hosted_page_with_real_keys(provider, shop, settings):
     url = services.hosted_payment_url(booking_id=hold.pk, user_id=hold.user_id, return_url=back)
     again = services.hosted_payment_url(booking_id=hold.pk, user_id=hold.user_id, return_url=back)
     paid = provider.http.post(
-        url, data={"number": "4242424242424242", "expiry": "12/40", "cvc": "123"}, allow_redirects=False, timeout=5
+        url, data={"number": "4242424242424242", "expiry": "12/40", "cvc": "123"}, allow_redirects=False, timeout=60
     )
 
     assert (url == again, paid.status_code) == (True, 303)
@@ -252,7 +252,7 @@ def test_checkout_closes_with_the_hold(provider, shop, settings):
 
     services.close_payment(payment_id=Payment.objects.get().pk)
 
-    assert (Payment.objects.get().status, provider.http.get(url, timeout=5).status_code) == ("cancelled", 410)
+    assert (Payment.objects.get().status, provider.http.get(url, timeout=60).status_code) == ("cancelled", 410)
 
 
 def test_the_other_door_closes_the_first(provider, shop, settings):

@@ -6,36 +6,26 @@ speaks Stripe's wire and not only our sandbox's.
 """
 
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import requests
+from django.conf import settings
 
 from payments.gateway import Gateway, ProviderRefused, UnknownToProvider
+from tests.conftest import free_port
 from tests.payments.peers import wait_for
 
 KEY = "sk_test_12345"
 WRAPPER = Path(__file__).parent / "loopback"
 
 
-def free_port() -> int:
-    """Return a free port below those that clients' own ends are given."""
-    for port in range(21_900, 22_000):
-        try:
-            with socket.create_server(("127.0.0.1", port)):
-                return port
-        except OSError:
-            continue
-    raise RuntimeError("No free port.")
-
-
 @pytest.fixture(scope="module")
 def peer(tmp_path_factory):
     """The address of a running localstripe."""
-    port = free_port()
+    port = free_port(settings.PORT + 4)
     home = tmp_path_factory.mktemp("localstripe")
     log = (home / "log").open("wb")
     process = subprocess.Popen(
@@ -49,7 +39,7 @@ def peer(tmp_path_factory):
 
     def is_up() -> bool:
         try:
-            return requests.get(f"{base}/js.stripe.com/v3/", timeout=1).status_code == 200
+            return requests.get(f"{base}/js.stripe.com/v3/", timeout=60).status_code == 200
         except requests.ConnectionError:
             return process.poll() is not None
 
@@ -57,7 +47,7 @@ def peer(tmp_path_factory):
     assert process.poll() is None, (home / "log").read_text()
     yield base
     process.terminate()
-    process.wait(10)
+    process.wait(60)
     log.close()
 
 
@@ -73,7 +63,7 @@ def pay(peer, amount: int) -> str:
         f"{peer}/v1/payment_intents",
         data={"amount": amount, "currency": "eur", "payment_method": "pm_card_visa", "confirm": "true"},
         headers={"Authorization": f"Bearer {KEY}"},
-        timeout=10,
+        timeout=60,
     )
     assert paid.json()["status"] == "succeeded", paid.text
     return paid.json()["id"]

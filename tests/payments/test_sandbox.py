@@ -78,7 +78,7 @@ def test_secret_paths_refuse_other_keys(provider, header):
         f"{provider.config.base_url}/v1/refunds",
         data={},
         headers={"Authorization": header} if header else {},
-        timeout=5,
+        timeout=60,
     )
 
     assert (answer.status_code, answer.json()["error"]["type"]) == (401, "invalid_request_error")
@@ -119,7 +119,7 @@ def test_challenge_waits_for_the_banks_page(provider):
         provider, intent, "pm_card_authenticationRequired", return_url=f"{provider.config.site_url}/done"
     ).json()
     page = asked["next_action"]["redirect_to_url"]["url"]
-    back = provider.http.post(page, data={"answer": "approve"}, allow_redirects=False, timeout=5)
+    back = provider.http.post(page, data={"answer": "approve"}, allow_redirects=False, timeout=60)
 
     assert asked["status"] == "requires_action"
     assert back.status_code == 303
@@ -132,7 +132,7 @@ def test_refused_challenge_leaves_the_intent_open(provider):
     asked = confirm(provider, intent, "pm_card_authenticationRequired").json()
 
     provider.http.post(
-        asked["next_action"]["redirect_to_url"]["url"], data={"answer": "decline"}, allow_redirects=False, timeout=5
+        asked["next_action"]["redirect_to_url"]["url"], data={"answer": "decline"}, allow_redirects=False, timeout=60
     )
 
     now = provider.call("GET", f"/v1/payment_intents/{intent['id']}").json()
@@ -307,12 +307,12 @@ def test_signature_is_one_the_sdk_accepts():
 
 
 def test_switches_need_the_secret_key_and_know_their_names(provider):
-    nobody = requests.post(f"{provider.config.base_url}/sandbox/control", json={"webhook_drop": 1}, timeout=5)
+    nobody = requests.post(f"{provider.config.base_url}/sandbox/control", json={"webhook_drop": 1}, timeout=60)
     unknown = requests.post(
         f"{provider.config.base_url}/sandbox/control",
         json={"weather": 1},
         headers={"Authorization": f"Bearer {provider.config.secret_key}"},
-        timeout=5,
+        timeout=60,
     )
 
     assert (nobody.status_code, unknown.status_code) == (401, 400)
@@ -322,8 +322,8 @@ def test_only_the_shop_may_call_from_a_browser(provider):
     url = f"{provider.config.base_url}/v1/payment_intents/pi_x/confirm"
     ask = {"Access-Control-Request-Method": "POST"}
 
-    shop = requests.options(url, headers=ask | {"Origin": provider.config.site_url}, timeout=5)
-    other = requests.options(url, headers=ask | {"Origin": "https://evil.example"}, timeout=5)
+    shop = requests.options(url, headers=ask | {"Origin": provider.config.site_url}, timeout=60)
+    other = requests.options(url, headers=ask | {"Origin": "https://evil.example"}, timeout=60)
 
     assert shop.headers["Access-Control-Allow-Origin"] == provider.config.site_url
     assert "Access-Control-Allow-Origin" not in other.headers
@@ -337,9 +337,9 @@ def test_oversized_and_malformed_requests_get_an_answer(provider):
     url = f"{provider.config.base_url}/v1/payment_intents"
     headers = {"Authorization": f"Bearer {provider.config.secret_key}"}
 
-    large = requests.post(url, data=b"x" * 1_000_001, headers=headers, timeout=5)
-    deep = requests.post(url, data="a" + "[b]" * 50 + "=1", headers=headers, timeout=5)
-    unknown = requests.get(f"{provider.config.base_url}/v1/customers", headers=headers, timeout=5)
+    large = requests.post(url, data=b"x" * 1_000_001, headers=headers, timeout=60)
+    deep = requests.post(url, data="a" + "[b]" * 50 + "=1", headers=headers, timeout=60)
+    unknown = requests.get(f"{provider.config.base_url}/v1/customers", headers=headers, timeout=60)
 
     assert [large.status_code, deep.status_code, unknown.status_code] == [413, 400, 404]
 

@@ -34,7 +34,7 @@ def form(provider, back):
         url = f"{provider.config.base_url}/pay/{intent['id']}"
         method = "POST" if fields else "GET"
         return provider.http.request(
-            method, url, params={"return_url": return_url}, data=fields or None, allow_redirects=False, timeout=5
+            method, url, params={"return_url": return_url}, data=fields or None, allow_redirects=False, timeout=60
         )
 
     form.intent = intent
@@ -128,9 +128,9 @@ def test_closed_payment_says_so(provider, form):
 def test_challenge_is_asked_and_answered_on_a_page(provider, form):
     asked = form(**CARD | {"number": "4000002500003155"}).headers["Location"]
 
-    page = provider.http.get(asked, timeout=5)
-    answered = provider.http.post(asked, data={"answer": "decline"}, allow_redirects=False, timeout=5)
-    again = provider.http.get(asked, allow_redirects=False, timeout=5)
+    page = provider.http.get(asked, timeout=60)
+    answered = provider.http.post(asked, data={"answer": "decline"}, allow_redirects=False, timeout=60)
+    again = provider.http.get(asked, allow_redirects=False, timeout=60)
 
     assert (page.status_code, "Is it you who pays €98.00?" in page.text) == (200, True)
     assert answered.headers["Location"].endswith("redirect_status=failed")
@@ -145,7 +145,7 @@ def test_slow_bank_leads_back_as_processing(form):
     ("path", "status"), [("/", 200), ("/sandbox.css", 200), ("/healthz", 200), ("/pay/pi_x", 404), ("/x", 404)]
 )
 def test_other_pages(provider, path, status):
-    assert provider.http.get(provider.config.base_url + path, timeout=5).status_code == status
+    assert provider.http.get(provider.config.base_url + path, timeout=60).status_code == status
 
 
 def test_real_process_survives_a_kill_and_stops_when_asked(tmp_path: Path, provider_config):
@@ -166,24 +166,24 @@ def test_real_process_survives_a_kill_and_stops_when_asked(tmp_path: Path, provi
         process = subprocess.Popen(
             [sys.executable, "manage.py", "payment_sandbox"], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL
         )
-        wait_for(lambda: is_up(config.base_url) or process.poll() is not None, seconds=30)
+        wait_for(lambda: is_up(config.base_url) or process.poll() is not None, seconds=90)
         return process
 
     api = Gateway(config.secret_key, config.base_url)
     first = start()
     made = api.create_intent(amount_minor=500, currency="EUR", metadata={}, key="k")
     first.kill()
-    first.wait(10)
+    first.wait(60)
     second = start()
     found = api.create_intent(amount_minor=500, currency="EUR", metadata={}, key="k")
     second.send_signal(signal.SIGTERM)
 
-    assert (found, second.wait(10)) == (made, 0)
+    assert (found, second.wait(60)) == (made, 0)
 
 
 def is_up(base_url: str) -> bool:
     try:
-        return requests.get(f"{base_url}/healthz", timeout=1).status_code == 200
+        return requests.get(f"{base_url}/healthz", timeout=60).status_code == 200
     except requests.ConnectionError:
         return False
 

@@ -26,7 +26,7 @@ from tests.conftest import free_port
 from tests.waiting import eventually
 from tests.waitingroom.lines import busy, line, members, past, people
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
 HOME = Path(os.environ["DATA_DIR"], f"killed-{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}")
 
 
@@ -48,7 +48,7 @@ class Site:
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{self.url}/api/v1{path}", data, headers, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=20) as answer:
+            with urllib.request.urlopen(request, timeout=60) as answer:
                 return answer.status, json.load(answer)
         except urllib.error.HTTPError as error:
             return error.code, json.load(error)
@@ -81,19 +81,25 @@ def kill_redis(*, with_its_file=False):
     """kill -9 the Redis of this test."""
     process = redis_server.running(places(HOME))
     process.kill()
-    process.wait(10)
+    process.wait(60)
     if with_its_file:
         shutil.rmtree(places(HOME).redis)
 
 
+@pytest.fixture(scope="module")
+def port():
+    """Return the port of every site of this module, one after the other."""
+    return free_port(int(os.environ["PORT"]))
+
+
 @pytest.fixture
-def site(settings, transactional_db):
+def site(settings, transactional_db, port):
     shutil.rmtree(HOME, ignore_errors=True)
     HOME.mkdir(parents=True)
     with lifecycle.in_use(HOME, wanted=[lifecycle.REDIS]):
         settings.QUEUE_REDIS_URL = addresses(HOME).redis_url
         store.client.cache_clear()
-        settings.PORT = free_port(settings.PORT)
+        settings.PORT = port
         database = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{connection.settings_dict['NAME']}").geturl()
         environment = {
             "DATABASE_URL": database,
@@ -140,11 +146,11 @@ def test_kill_redis_in_the_middle_of_a_sale(site, with_its_file):
     assert site.book(category, persons[10], receipts[10])[0] == 403
     lifecycle.start(HOME, wanted=[lifecycle.REDIS])
     eventually(
-        lambda: standings(site, event, persons) == before, seconds=40, what="the line did not come back as it was"
+        lambda: standings(site, event, persons) == before, seconds=90, what="the line did not come back as it was"
     )
     assert site.book(category, persons[1])[0] == 201
     eventually(
-        lambda: site.status(event, persons[0]).get("bookingId"), seconds=40, what="the hold did not take its slot"
+        lambda: site.status(event, persons[0]).get("bookingId"), seconds=90, what="the hold did not take its slot"
     )
     assert busy(event) == 3
     (newcomer,) = people(1)
@@ -161,14 +167,14 @@ def test_kill_worker_and_beat_and_the_line_goes_on_by_itself(site):
     for person in persons[:2]:
         past(event, "act", person)
 
-    eventually(lambda: site.status(event, persons[2])["status"] == "active", seconds=30, what="nobody was let in")
+    eventually(lambda: site.status(event, persons[2])["status"] == "active", seconds=90, what="nobody was let in")
     assert site.status(event, persons[3])["status"] == "active"
     assert busy(event) == 2
     eventually(
         lambda: (
             site.status(event, persons[5]) and Place.objects.filter(event=event, admitted_at__isnull=False).count() == 4
         ),
-        seconds=30,
+        seconds=90,
         what="nothing was written down",
     )
 
@@ -187,7 +193,7 @@ def test_beat_running_twice_admits_nobody_twice(site):
         for member in front:
             for part in ("act", "call"):
                 store.client().zadd(store.key(event.pk, part), {member: 1}, xx=True)
-        eventually(lambda front=front: len(at_the_front() - front) == 2, seconds=30, what="the line did not move")
+        eventually(lambda front=front: len(at_the_front() - front) == 2, seconds=90, what="the line did not move")
         for person in persons:
             site.status(event, person)
             assert busy(event) <= 2

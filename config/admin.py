@@ -10,16 +10,15 @@ from django.db import transaction
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.templatetags.static import static
-from django.urls import reverse
 from django_celery_beat import models as beat
 from unfold.decorators import action, display
 from unfold.forms import BaseDialogForm
-from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextareaWidget
+from unfold.widgets import UnfoldAdminIntegerFieldWidget
 
 from accounts.services import record_staff_action
 from common import outbox
-from common.admin import ReadOnlyAdmin, redirect_from_dialog
-from common.errors import FairseatError
+from common.admin import ReadOnlyAdmin
+from common.admin_actions import ReasonForm, ServiceAdmin, dialog_action, reason_field
 from common.models import Heartbeat, IdempotencyKey, OutboxMessage, SentMail
 from config import schedule
 
@@ -34,6 +33,7 @@ for hidden in (
     if admin.site.is_registered(hidden):
         admin.site.unregister(hidden)
 
+admin.site.index_title = "Today"
 OUTBOX_COLOURS = {"waiting": "info", "retrying": "warning", "given up": "danger", "done": "success"}
 
 
@@ -70,7 +70,7 @@ class OutboxState(admin.SimpleListFilter):
 
 
 @admin.register(OutboxMessage)
-class OutboxMessageAdmin(ReadOnlyAdmin):
+class OutboxMessageAdmin(ServiceAdmin):
     list_display = ["topic", "dedupe_key", "state", "attempts", "created_at", "due_at", "done_at", "last_error"]
     list_filter = [OutboxState, "topic", "created_at"]
     search_fields = ["dedupe_key", "topic", "last_error"]
@@ -88,21 +88,18 @@ class OutboxMessageAdmin(ReadOnlyAdmin):
             return "given up"
         return "retrying" if message.attempts else "waiting"
 
-    @action(
-        description="Try again now",
-        url_path="try-again",
-        permissions=["act"],
+    @dialog_action(
+        "Try again now",
+        path="try-again",
         icon="refresh",
-        dialog={
-            "title": "Try again now",
-            "description": "Its tries are counted from zero again, and a worker takes it next.",
-            "form_class": BaseDialogForm,
-            "form_submit_text": "Try again",
-        },
+        title="Try again now",
+        about="Its tries are counted from zero again, and a worker takes it next.",
+        submit="Try again",
+        form=BaseDialogForm,
     )
     def try_again(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         self.retry(request, self.get_queryset(request).filter(pk=object_id))
-        return redirect_from_dialog(request, reverse("admin:common_outboxmessage_change", args=[object_id]))
+        return self.back_to(request, object_id)
 
     @action(description="Try again now", permissions=["act"])
     def try_again_selected(self, request: HttpRequest, queryset: QuerySet[OutboxMessage]) -> None:
@@ -122,12 +119,10 @@ class OutboxMessageAdmin(ReadOnlyAdmin):
             self.message_user(request, "These messages have left already.", messages.WARNING)
 
 
-class JobReasonForm(BaseDialogForm):
-    """Why staff change when a job runs; it is kept in the audit."""
+class JobReasonForm(ReasonForm):
+    """Why staff change when a job runs."""
 
-    reason = forms.CharField(
-        max_length=200, widget=UnfoldAdminTextareaWidget(attrs={"rows": 2}), help_text="Kept with your name."
-    )
+    reason = reason_field(most=200, rows=2)
 
 
 class PeriodForm(JobReasonForm):
@@ -146,7 +141,7 @@ class PeriodForm(JobReasonForm):
 
 
 @admin.register(beat.PeriodicTask)
-class PeriodicJobAdmin(ReadOnlyAdmin):
+class PeriodicJobAdmin(ServiceAdmin):
     """The periodic jobs: when each runs, when it last did, and what came of it. Beat follows a change within seconds."""
 
     list_display = ["name", "state", "period", "standard", "last_run", "result", "total_run_count"]
@@ -184,12 +179,13 @@ class PeriodicJobAdmin(ReadOnlyAdmin):
     def result(self, task: Any) -> str:
         return task.beat_result or "–"
 
-    @action(
-        description="Change the period",
-        url_path="period",
-        permissions=["act"],
+    @dialog_action(
+        "Change the period",
+        path="period",
         icon="schedule",
-        dialog={"title": "How often does it run?", "form_class": PeriodForm, "form_submit_text": "Change it"},
+        title="How often does it run?",
+        submit="Change it",
+        form=PeriodForm,
     )
     def change_period(self, request: HttpRequest, form: PeriodForm, object_id: str) -> HttpResponse:
         wish = form.cleaned_data
@@ -197,41 +193,40 @@ class PeriodicJobAdmin(ReadOnlyAdmin):
             request, object_id, schedule.set_schedule, reason=wish["reason"], seconds=wish["seconds"]
         )
 
-    @action(
-        description="Pause",
-        url_path="pause",
-        permissions=["act"],
+    @dialog_action(
+        "Pause",
+        path="pause",
         icon="pause",
-        dialog={
-            "title": "Pause this job",
-            "description": "Nothing is lost: what is due is found from the rows when it runs again. Until then it waits.",
-            "form_class": JobReasonForm,
-            "form_submit_text": "Pause it",
-        },
+        title="Pause this job",
+        about="Nothing is lost: what is due is found from the rows when it runs again. Until then it waits.",
+        submit="Pause it",
+        form=JobReasonForm,
     )
     def pause(self, request: HttpRequest, form: JobReasonForm, object_id: str) -> HttpResponse:
         return self.reschedule(
             request, object_id, schedule.set_schedule, reason=form.cleaned_data["reason"], enabled=False
         )
 
-    @action(
-        description="Let it run",
-        url_path="resume",
-        permissions=["act"],
+    @dialog_action(
+        "Let it run",
+        path="resume",
         icon="play_arrow",
-        dialog={"title": "Let this job run", "form_class": JobReasonForm, "form_submit_text": "Let it run"},
+        title="Let this job run",
+        submit="Let it run",
+        form=JobReasonForm,
     )
     def resume(self, request: HttpRequest, form: JobReasonForm, object_id: str) -> HttpResponse:
         return self.reschedule(
             request, object_id, schedule.set_schedule, reason=form.cleaned_data["reason"], enabled=True
         )
 
-    @action(
-        description="Back to the standard",
-        url_path="standard",
-        permissions=["act"],
+    @dialog_action(
+        "Back to the standard",
+        path="standard",
         icon="undo",
-        dialog={"title": "Run as the settings say", "form_class": JobReasonForm, "form_submit_text": "Back to it"},
+        title="Run as the settings say",
+        submit="Back to it",
+        form=JobReasonForm,
     )
     def back_to_standard(self, request: HttpRequest, form: JobReasonForm, object_id: str) -> HttpResponse:
         return self.reschedule(request, object_id, schedule.set_standard, reason=form.cleaned_data["reason"])
@@ -239,13 +234,9 @@ class PeriodicJobAdmin(ReadOnlyAdmin):
     def reschedule(self, request: HttpRequest, object_id: str, change: Any, **wish: Any) -> HttpResponse:
         """Call the service and tell what came of it."""
         task = self.get_object(request, object_id)
-        try:
-            change(name=task.name if task else "", actor_id=request.user.pk, **wish)
-        except FairseatError as error:
-            self.message_user(request, error.text, messages.ERROR)
-        else:
-            self.message_user(request, "The schedule is changed.", messages.SUCCESS)
-        return redirect_from_dialog(request, reverse("admin:django_celery_beat_periodictask_change", args=[object_id]))
+        name = task.name if task else ""
+        self.attempt(request, "The schedule is changed.", change, name=name, actor_id=request.user.pk, **wish)
+        return self.back_to(request, object_id)
 
 
 @admin.register(Heartbeat)

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -19,7 +19,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.decorators import action, display
+from unfold.decorators import display
 from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
@@ -28,8 +28,7 @@ from bookings.waitingroom.console import panel
 from bookings.waitingroom.models import WaitingRoom
 from bookings.waitingroom.services.rooms import RUNNING
 from bookings.waitingroom.steering import person, set_pace
-from common.admin import ReadOnlyAdmin, redirect_from_dialog
-from common.errors import FairseatError
+from common.admin_actions import ReasonForm, ServiceAdmin, dialog_action, reason_field
 
 State = WaitingRoom.State
 COLOURS = {
@@ -48,21 +47,19 @@ def broken(text: str) -> SafeString:
     return format_html('<span style="overflow-wrap: anywhere">{}</span>', text)
 
 
-class ReasonForm(BaseDialogForm):
-    """Why staff does this; it is kept in the audit."""
+class LineForm(ReasonForm):
+    """Why staff does this, as short as the book of the line wants it."""
 
-    reason = forms.CharField(
-        max_length=300, widget=UnfoldAdminTextareaWidget(attrs={"rows": 2}), help_text="Kept with your name."
-    )
+    reason = reason_field(most=300, rows=2)
 
 
-class PauseForm(BaseDialogForm):
+class PauseForm(ReasonForm):
     """What everybody in line reads while it is paused."""
 
-    reason = forms.CharField(
-        max_length=300,
+    reason = reason_field(
+        most=300,
+        rows=2,
         label="What people in line read",
-        widget=UnfoldAdminTextareaWidget(attrs={"rows": 2}),
         help_text="Shown to everybody in line, and kept with your name.",
     )
 
@@ -83,7 +80,7 @@ class MessageForm(BaseDialogForm):
         super().__init__(request, object_id, *args, **kwargs)
 
 
-class PaceForm(ReasonForm):
+class PaceForm(LineForm):
     """How many people are let in."""
 
     max_active = forms.IntegerField(
@@ -111,7 +108,7 @@ class PaceForm(ReasonForm):
         super().__init__(request, object_id, *args, **kwargs)
 
 
-class AdmitForm(ReasonForm):
+class AdmitForm(LineForm):
     """Whom to let in out of turn."""
 
     email = forms.EmailField(label="Email of their account", widget=UnfoldAdminTextInputWidget)
@@ -119,7 +116,7 @@ class AdmitForm(ReasonForm):
 
 
 @admin.register(WaitingRoom)
-class WaitingRoomAdmin(ReadOnlyAdmin):
+class WaitingRoomAdmin(ServiceAdmin):
     organiser_path = "event__created_by"
     list_display = ["event_name", "coloured_state", "opens_at", "most", "rate_per_minute", "message"]
     list_filter = ["state", "opens_at"]
@@ -229,211 +226,181 @@ class WaitingRoomAdmin(ReadOnlyAdmin):
         return room.event.max_active_users
 
     # -- What they do -------------------------------------------------------------------------------------------------
-    def act(self, request: HttpRequest, object_id: str, do: Callable[[UUID], object], done: str) -> HttpResponse:
-        """Call a service, say what came of it, and go back to the control."""
-        try:
-            do(UUID(object_id))
-        except FairseatError as error:
-            self.message_user(request, error.text, messages.ERROR)
-        else:
-            self.message_user(request, done, messages.SUCCESS)
-        return redirect_from_dialog(request, reverse("admin:waitingroom_waitingroom_change", args=[object_id]))
+    def act(
+        self, request: HttpRequest, object_id: str, done: str, service: Callable[..., object], **wish: Any
+    ) -> HttpResponse:
+        """Call a service as this member of staff, say what came of it, and go back to the control."""
+        self.attempt(request, done, service, UUID(object_id), actor_id=request.user.pk, **wish)
+        return self.back_to(request, object_id)
 
-    @action(
-        description="Pause",
-        url_path="pause",
+    @dialog_action(
+        "Pause",
+        path="pause",
         permissions=["pause"],
         icon="pause",
-        dialog={
-            "title": "Pause the line",
-            "description": "Nobody is let in until you resume. Who was let in goes on buying; everybody keeps their place.",
-            "form_class": PauseForm,
-            "form_submit_text": "Pause",
-        },
+        title="Pause the line",
+        about="Nobody is let in until you resume. Who was let in goes on buying; everybody keeps their place.",
+        submit="Pause",
+        form=PauseForm,
     )
     def pause(self, request: HttpRequest, form: PauseForm, object_id: str) -> HttpResponse:
-        reason = form.cleaned_data["reason"]
         return self.act(
             request,
             object_id,
-            lambda pk: services.pause(pk, reason=reason, actor_id=request.user.pk),
             "The line is paused, and everybody in it reads why.",
+            services.pause,
+            reason=form.cleaned_data["reason"],
         )
 
-    @action(
-        description="Resume",
-        url_path="resume",
+    @dialog_action(
+        "Resume",
+        path="resume",
         permissions=["resume"],
         icon="play_arrow",
-        dialog={"title": "Let people in again", "form_class": ReasonForm, "form_submit_text": "Resume"},
+        title="Let people in again",
+        submit="Resume",
+        form=LineForm,
     )
-    def resume(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
-        reason = form.cleaned_data["reason"]
+    def resume(self, request: HttpRequest, form: LineForm, object_id: str) -> HttpResponse:
         return self.act(
-            request,
-            object_id,
-            lambda pk: services.resume(pk, actor_id=request.user.pk, reason=reason),
-            "People are let in again.",
+            request, object_id, "People are let in again.", services.resume, reason=form.cleaned_data["reason"]
         )
 
-    @action(
-        description="Change the pace",
-        url_path="pace",
+    @dialog_action(
+        "Change the pace",
+        path="pace",
         permissions=["steer"],
         icon="speed",
-        dialog={"title": "How many are let in", "form_class": PaceForm, "form_submit_text": "Change it"},
+        title="How many are let in",
+        submit="Change it",
+        form=PaceForm,
     )
     def pace(self, request: HttpRequest, form: PaceForm, object_id: str) -> HttpResponse:
         wish = form.cleaned_data
         return self.act(
             request,
             object_id,
-            lambda pk: set_pace(
-                pk,
-                most=wish["max_active"],
-                per_minute=wish["per_minute"],
-                reason=wish["reason"],
-                actor_id=request.user.pk,
-            ),
             "The pace is changed.",
+            set_pace,
+            most=wish["max_active"],
+            per_minute=wish["per_minute"],
+            reason=wish["reason"],
         )
 
-    @action(
-        description="Message to all",
-        url_path="message",
+    @dialog_action(
+        "Message to all",
+        path="message",
         permissions=["steer"],
         icon="campaign",
-        dialog={"title": "A message to everybody in line", "form_class": MessageForm, "form_submit_text": "Show it"},
+        title="A message to everybody in line",
+        submit="Show it",
+        form=MessageForm,
     )
     def message_all(self, request: HttpRequest, form: MessageForm, object_id: str) -> HttpResponse:
         text = form.cleaned_data["message"]
         return self.act(
             request,
             object_id,
-            lambda pk: services.set_message(pk, message=text, actor_id=request.user.pk),
             "Everybody in line reads it now." if text else "The message is gone.",
+            services.set_message,
+            message=text,
         )
 
-    @action(
-        description="Let one person in",
-        url_path="admit",
+    @dialog_action(
+        "Let one person in",
+        path="admit",
         permissions=["steer"],
         icon="accessible_forward",
-        dialog={
-            "title": "Let one person in out of turn",
-            "description": "For who can not stand in line, or for the box office. It is written, without a name, into the book "
-            "that everybody in line can read.",
-            "form_class": AdmitForm,
-            "form_submit_text": "Let them in",
-        },
+        title="Let one person in out of turn",
+        about="For who can not stand in line, or for the box office. It is written, without a name, into the book "
+        "that everybody in line can read.",
+        submit="Let them in",
+        form=AdmitForm,
     )
     def admit(self, request: HttpRequest, form: AdmitForm, object_id: str) -> HttpResponse:
         wish = form.cleaned_data
         return self.act(
             request,
             object_id,
-            lambda pk: services.admit(
-                pk, user_id=person(wish["email"]), actor_id=request.user.pk, reason=wish["reason"]
-            ),
             "It is their turn now. They find it on the page of the line.",
+            lambda pk, **why: services.admit(pk, user_id=person(wish["email"]), **why),
+            reason=wish["reason"],
         )
 
-    @action(
-        description="Open the lobby",
-        url_path="open-lobby",
+    @dialog_action(
+        "Open the lobby",
+        path="open-lobby",
         permissions=["open_lobby"],
         icon="meeting_room",
-        dialog={
-            "title": "Open the lobby now",
-            "description": "Whoever is in it when the sale opens is drawn.",
-            "form_class": ReasonForm,
-            "form_submit_text": "Open the lobby",
-        },
+        title="Open the lobby now",
+        about="Whoever is in it when the sale opens is drawn.",
+        submit="Open the lobby",
+        form=LineForm,
     )
-    def open_lobby(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
-        reason = form.cleaned_data["reason"]
+    def open_lobby(self, request: HttpRequest, form: LineForm, object_id: str) -> HttpResponse:
         return self.act(
-            request,
-            object_id,
-            lambda pk: services.open_lobby(pk, actor_id=request.user.pk, reason=reason),
-            "The lobby is open.",
+            request, object_id, "The lobby is open.", services.open_lobby, reason=form.cleaned_data["reason"]
         )
 
-    @action(
-        description="Open the sale",
-        url_path="open-line",
+    @dialog_action(
+        "Open the sale",
+        path="open-line",
         permissions=["open_line"],
         icon="door_open",
-        dialog={
-            "title": "Open the sale now",
-            "description": "The lobby is drawn and people are let in. There is no way back.",
-            "form_class": ReasonForm,
-            "form_submit_text": "Open the sale",
-        },
+        title="Open the sale now",
+        about="The lobby is drawn and people are let in. There is no way back.",
+        submit="Open the sale",
+        form=LineForm,
     )
-    def open_line(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
-        reason = form.cleaned_data["reason"]
-        return self.act(
-            request,
-            object_id,
-            lambda pk: services.open_line(pk, actor_id=request.user.pk, reason=reason),
-            "The sale is open.",
-        )
+    def open_line(self, request: HttpRequest, form: LineForm, object_id: str) -> HttpResponse:
+        return self.act(request, object_id, "The sale is open.", services.open_line, reason=form.cleaned_data["reason"])
 
-    @action(
-        description="Let nobody else join",
-        url_path="drain",
+    @dialog_action(
+        "Let nobody else join",
+        path="drain",
         permissions=["drain"],
         icon="logout",
-        dialog={
-            "title": "Let nobody else join",
-            "description": "Nobody new lines up. Who stands in line is let in as before, and the line ends when it is empty.",
-            "form_class": ReasonForm,
-            "form_submit_text": "Let nobody else join",
-        },
+        title="Let nobody else join",
+        about="Nobody new lines up. Who stands in line is let in as before, and the line ends when it is empty.",
+        submit="Let nobody else join",
+        form=LineForm,
     )
-    def drain(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
-        reason = form.cleaned_data["reason"]
+    def drain(self, request: HttpRequest, form: LineForm, object_id: str) -> HttpResponse:
         return self.act(
             request,
             object_id,
-            lambda pk: services.drain(pk, actor_id=request.user.pk, reason=reason),
             "Nobody else can join; who stands in line is let in.",
+            services.drain,
+            reason=form.cleaned_data["reason"],
         )
 
-    @action(
-        description="Let people join again",
-        url_path="let-join-again",
+    @dialog_action(
+        "Let people join again",
+        path="let-join-again",
         permissions=["let_join_again"],
         icon="login",
-        dialog={"title": "Let people join again", "form_class": ReasonForm, "form_submit_text": "Let them join"},
+        title="Let people join again",
+        submit="Let them join",
+        form=LineForm,
     )
-    def let_join_again(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
-        reason = form.cleaned_data["reason"]
+    def let_join_again(self, request: HttpRequest, form: LineForm, object_id: str) -> HttpResponse:
         return self.act(
             request,
             object_id,
-            lambda pk: services.let_join_again(pk, actor_id=request.user.pk, reason=reason),
             "People can join the line again.",
+            services.let_join_again,
+            reason=form.cleaned_data["reason"],
         )
 
-    @action(
-        description="Close the line",
-        url_path="close",
+    @dialog_action(
+        "Close the line",
+        path="close",
         permissions=["close"],
         icon="block",
-        dialog={
-            "title": "Close the line for good",
-            "description": "Nobody joins and nobody is let in any more. Who was let in goes on buying. There is no way back.",
-            "form_class": ReasonForm,
-            "form_submit_text": "Close the line",
-        },
+        title="Close the line for good",
+        about="Nobody joins and nobody is let in any more. Who was let in goes on buying. There is no way back.",
+        submit="Close the line",
+        form=LineForm,
     )
-    def close(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
-        reason = form.cleaned_data["reason"]
-        return self.act(
-            request,
-            object_id,
-            lambda pk: services.close(pk, actor_id=request.user.pk, reason=reason),
-            "The line is closed.",
-        )
+    def close(self, request: HttpRequest, form: LineForm, object_id: str) -> HttpResponse:
+        return self.act(request, object_id, "The line is closed.", services.close, reason=form.cleaned_data["reason"])

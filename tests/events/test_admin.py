@@ -162,19 +162,41 @@ def test_event_is_deleted_only_while_nobody_has_tickets(staff):
     assert list(Event.objects.values_list("pk", flat=True)) == [sold.event_id]
 
 
-def test_selected_events_are_changed_one_by_one(staff):
+def test_selected_events_are_changed_one_by_one_for_a_reason(staff):
     draft = TicketCategoryFactory(event=EventFactory(status="draft")).event
     empty = EventFactory(status="draft", name="Empty")
     over = EventFactory(status="published", starts_at=timezone.now() - timedelta(days=2))
 
     def selected(name, *events):
-        staff.post(EVENTS, {"action": name, "_selected_action": [str(event.pk) for event in events]}, follow=True)
+        marked = {"action": name, "_selected_action": [str(event.pk) for event in events]}
+        staff.post(EVENTS, {**marked, "confirmed": "1", "reason": "End of the season"}, follow=True)
         return [Event.objects.get(pk=event.pk).status for event in events]
 
     assert selected("publish_selected", draft, empty) == ["published", "draft"]
     assert selected("complete_selected", over, draft) == ["completed", "published"]
     assert selected("cancel_selected", draft, over) == ["cancelled", "completed"]
-    assert StaffAction.objects.count() == 3
+    assert list(StaffAction.objects.values_list("reason", flat=True)) == ["End of the season"] * 3
+
+
+@pytest.mark.parametrize("everything", ["0", "1"])
+def test_page_asks_for_the_reason_before_many_events_are_cancelled(staff, everything):
+    events = [TicketCategoryFactory().event for _ in range(2)]
+    marked = {"action": "cancel_selected", "_selected_action": str(events[0].pk), "select_across": everything}
+
+    page = staff.post(EVENTS, marked).content.decode()
+    without_reason = staff.post(EVENTS, {**marked, "confirmed": "1", "reason": " "}).content.decode()
+
+    asked = {"0": [events[0].pk], "1": []}[everything]
+    assert page.count('name="_selected_action"') == len(asked)
+    assert all(f'value="{pk}"' in page for pk in asked)
+    assert "There is no way back." in page
+    assert "This field is required" in without_reason
+    assert set(Event.objects.values_list("status", flat=True)) == {"published"}
+
+    staff.post(EVENTS, {**marked, "confirmed": "1", "reason": "Fire in the hall"}, follow=True)
+
+    cancelled = Event.objects.filter(status="cancelled").values_list("pk", flat=True)
+    assert set(cancelled) == ({events[0].pk} if everything == "0" else {event.pk for event in events})
 
 
 def test_people_who_are_no_staff_do_not_enter(client_for):

@@ -43,3 +43,12 @@ register(
         template="notice",
     )
 )
+register(
+    Kind(
+        name="tickets_cancelled",
+        title="Some of your tickets for {event} are cancelled",
+        body="{which} cancelled: no door opens to that any more. Your other tickets stay good. {told}",
+        essential=True,
+        template="notice",
+    )
+)

@@ -19,6 +19,7 @@ from bookings.documents import event_day, event_hours, event_ics, tickets_pdf
 from bookings.models import Booking, Ticket
 from bookings.queries import bookings_with_all
 from bookings.references import spoken
+from bookings.states import NOTHING_BACK
 from bookings.typeset import clean
 from common import mail, outbox
 from common.money import display
@@ -117,7 +118,9 @@ def cancel_until(event: Event) -> str:
 
 
 def refund_state(booking: Booking) -> str:
-    """Return how far the buyer's money is on its way back: `none`, `coming`, `done` or `stuck`."""
+    """Return how far the buyer's money is on its way back: `none`, `kept`, `coming`, `done` or `stuck`."""
+    if booking.end_reason == NOTHING_BACK:
+        return "kept"
     if not booking.refund_minor:
         paid_online = booking.amount_minor and booking.event.payment_collection == Event.Collection.ONLINE
         return "coming" if paid_online else "none"

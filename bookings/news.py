@@ -74,6 +74,7 @@ EVENT_CHANGED = register(
 )
 REFUNDS = {
     "none": "You paid nothing, so nothing goes back.",
+    "kept": "What you paid does not go back. Ask the organiser if you do not know why.",
     "coming": "{amount} goes back to the card you paid with.",
     "done": "{amount} went back to the card you paid with. Banks show it within 5 to 10 days.",
     "stuck": "Sending your {amount} back did not work at once. A person is taking care of it.",

@@ -34,3 +34,6 @@ TRANSITIONS = {
     # Money that arrives after the hold lapsed may take the seats again while they are free (DESIGN.md section 5).
     "retake": Step((Status.EXPIRED,), Status.CONFIRMED),
 }
+
+# Why a booking ended that staff cancelled without giving back any of what was paid.
+NOTHING_BACK = "cancelled_without_refund"

@@ -11,27 +11,28 @@ def received_money_has_one_use() -> Iterable[str]:
     yield from rows(
         """
         SELECT payment.id, payment.received_minor, payment.currency, booking.reference, booking.status,
-            booking.amount_minor, booking.currency
+            booking.amount_minor, booking.currency, payment.released_minor
         FROM payments_payment payment JOIN bookings_booking booking ON booking.id = payment.booking_id
         WHERE payment.use = 'booking' AND (
-            booking.status <> 'confirmed' OR booking.amount_minor <> payment.received_minor
+            booking.status <> 'confirmed' OR booking.amount_minor <> payment.received_minor - payment.released_minor
             OR booking.currency <> payment.currency
         )
         """,
-        "payment {0} of {1} {2} pays for booking {3}, which is {4} and costs {5} {6}",
+        "payment {0} of {1} {2}, less {7} for cancelled tickets, pays for booking {3}, which is {4} and costs {5} {6}",
     )
     yield from rows(
         """
-        SELECT payment.id, payment.received_minor, coalesce(sum(refund.amount_minor), 0)
+        SELECT payment.id, payment.received_minor, coalesce(sum(refund.amount_minor), 0), payment.kept_minor
         FROM payments_payment payment
         LEFT JOIN payments_refund refund ON refund.payment_id = payment.id AND refund.status <> 'failed'
         WHERE payment.use = 'return' AND NOT EXISTS (
             SELECT 1 FROM payments_attention question
             WHERE question.payment_id = payment.id AND question.resolved_at IS NULL
         )
-        GROUP BY payment.id HAVING coalesce(sum(refund.amount_minor), 0) <> payment.received_minor
+        GROUP BY payment.id
+        HAVING coalesce(sum(refund.amount_minor), 0) + payment.kept_minor <> payment.received_minor
         """,
-        "payment {0} goes back: {1} came in, refunds of {2} are written, and nobody is asked about the rest",
+        "payment {0} goes back: {1} came in, refunds of {2} are written, {3} is kept, and nobody is asked about the rest",
     )
     yield from rows(
         """
@@ -71,23 +72,22 @@ def refunds_add_up() -> Iterable[str]:
 
 @invariant("payments.balance")
 def books_balance() -> Iterable[str]:
-    """Σ received = Σ paying for confirmed bookings + Σ gone back + Σ open questions, per currency."""
+    """Σ received = Σ paying for confirmed bookings + Σ gone back + Σ kept by staff + Σ open questions, per currency."""
     return rows(
         """
-        SELECT currency, sum(received_minor),
-            coalesce(sum(received_minor - refunded_minor) FILTER (WHERE use = 'booking'), 0),
-            sum(refunded_minor),
-            coalesce(sum(received_minor - refunded_minor) FILTER (WHERE use <> 'booking' AND EXISTS (
-                SELECT 1 FROM payments_attention question
-                WHERE question.payment_id = payments_payment.id AND question.resolved_at IS NULL
-            )), 0)
-        FROM payments_payment WHERE status = 'succeeded' GROUP BY currency
-        HAVING sum(received_minor) <> coalesce(sum(received_minor - refunded_minor) FILTER (WHERE use = 'booking'), 0)
-            + sum(refunded_minor)
-            + coalesce(sum(received_minor - refunded_minor) FILTER (WHERE use <> 'booking' AND EXISTS (
-                SELECT 1 FROM payments_attention question
-                WHERE question.payment_id = payments_payment.id AND question.resolved_at IS NULL
-            )), 0)
+        SELECT * FROM (
+            SELECT payment.currency, sum(payment.received_minor) AS received,
+                coalesce(sum(payment.received_minor - payment.refunded_minor) FILTER (WHERE payment.use = 'booking'), 0)
+                    AS paying,
+                sum(payment.refunded_minor) AS gone_back,
+                coalesce(sum(payment.kept_minor) FILTER (WHERE payment.use <> 'booking'), 0) AS kept,
+                coalesce(sum(payment.received_minor - payment.refunded_minor - payment.kept_minor)
+                    FILTER (WHERE payment.use <> 'booking' AND EXISTS (
+                        SELECT 1 FROM payments_attention question
+                        WHERE question.payment_id = payment.id AND question.resolved_at IS NULL
+                    )), 0) AS asked
+            FROM payments_payment payment WHERE payment.status = 'succeeded' GROUP BY payment.currency
+        ) books WHERE received <> paying + gone_back + kept + asked
         """,
-        "{0}: received {1}, but bookings {2} + refunds {3} + open questions {4} are something else",
+        "{0}: received {1}, but bookings {2} + refunds {3} + kept {4} + open questions {5} are something else",
     )

@@ -3,6 +3,7 @@
 import uuid
 
 import pgtrigger
+from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
@@ -67,6 +68,18 @@ class Payment(Stateful):
     refunded_minor = models.PositiveIntegerField(
         default=0, editable=False, help_text="Σ of the refunds that have not failed; kept by a trigger."
     )
+    released_minor = models.PositiveIntegerField(
+        default=0,
+        db_default=0,
+        editable=False,
+        help_text="What tickets cost that staff cancelled one by one: the booking costs so much less than was received.",
+    )
+    kept_minor = models.PositiveIntegerField(
+        default=0,
+        db_default=0,
+        editable=False,
+        help_text="What staff kept of tickets that they cancelled, with a reason.",
+    )
     use = models.CharField(max_length=8, choices=Use.choices, default=Use.NOTHING, blank=True, editable=False)
     last_error = models.CharField(max_length=64, blank=True, default="", editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
@@ -75,6 +88,10 @@ class Payment(Stateful):
 
     class Meta:
         ordering = ["-created_at", "id"]
+        permissions = [
+            ("refund_payment", "Can refund bookings and single tickets"),
+            ("refund_freely", "Can refund any amount, and who came in"),
+        ]
         constraints = [
             models.UniqueConstraint(fields=["booking", "attempt"], name="payment_attempt_is_unique"),
             models.UniqueConstraint(
@@ -99,6 +116,13 @@ class Payment(Stateful):
             models.CheckConstraint(
                 condition=Q(refunded_minor__lte=F("received_minor")), name="never_refund_more_than_received"
             ),
+            models.CheckConstraint(
+                condition=Q(received_minor__gte=F("refunded_minor") + F("kept_minor")),
+                name="what_is_kept_is_not_refunded",
+            ),
+            models.CheckConstraint(
+                condition=Q(received_minor__gte=F("released_minor")), name="never_release_more_than_received"
+            ),
         ]
         indexes = [
             models.Index(
@@ -117,6 +141,11 @@ class Payment(Stateful):
         """Whether money may still arrive by it."""
         return self.status in OPEN
 
+    @property
+    def left_minor(self) -> int:
+        """What of it neither went back nor was kept by staff."""
+        return self.received_minor - self.refunded_minor - self.kept_minor
+
 
 class Refund(Stateful):
     """
@@ -130,6 +159,7 @@ class Refund(Stateful):
         SEATS_GONE = "seats_gone", "paid after the hold, seats gone"
         DUPLICATE = "duplicate", "paid twice"
         STAFF = "staff", "decided by staff"
+        TICKETS = "tickets", "tickets cancelled"
         PROVIDER = "provider", "made at the provider"
 
     Status = RefundStatus
@@ -141,6 +171,15 @@ class Refund(Stateful):
     amount_minor = models.PositiveIntegerField()
     currency = models.CharField(max_length=3)
     reason = models.CharField(max_length=16, choices=Reason.choices)
+    replaces = models.OneToOneField(
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="replacement",
+        editable=False,
+        help_text="The failed refund that this one takes the place of.",
+    )
     status = models.CharField(
         max_length=16, choices=RefundStatus.choices, default=RefundStatus.REQUESTED, editable=False
     )
@@ -217,6 +256,7 @@ class Attention(models.Model):
         REFUND_FAILED = "refund_failed", "a refund came back"
         REFUNDED_ELSEWHERE = "refunded_elsewhere", "refunded at the provider"
         DISPUTED = "disputed", "disputed by the card holder"
+        NOT_PAID = "not_paid", "paid in our books, not at the provider"
 
     kind = models.CharField(max_length=24, choices=Kind.choices)
     intent_id = models.CharField(max_length=255)
@@ -244,3 +284,94 @@ class Attention(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()}: {self.intent_id}"
+
+
+class Comparison(models.Model):
+    """
+    Our books beside the provider's, for a period: what was looked at, and every line that differs.
+
+    Written by the worker page by page, so that whoever waits sees how far it is.
+    """
+
+    class Status(models.TextChoices):
+        WAITING = "waiting"
+        RUNNING = "running"
+        DONE = "done"
+        FAILED = "failed"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    since = models.DateTimeField()
+    until = models.DateTimeField()
+    staff = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="Who asked for it; empty: an operator's command.",
+    )
+    status = models.CharField(max_length=8, choices=Status.choices, default=Status.WAITING, editable=False)
+    intents = models.PositiveIntegerField(default=0, editable=False, help_text="Payments the provider told of.")
+    refunds = models.PositiveIntegerField(default=0, editable=False, help_text="Refunds the provider told of.")
+    payments = models.PositiveIntegerField(default=0, editable=False, help_text="Payments of ours that were looked at.")
+    problem = models.CharField(max_length=500, blank=True, default="", editable=False)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    finished_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        ordering = ["-created_at", "id"]
+        constraints = [
+            models.CheckConstraint(condition=Q(until__gt=F("since")), name="comparison_has_a_period"),
+            models.CheckConstraint(
+                condition=Q(status__in=["waiting", "running", "done", "failed"]), name="comparison_status_is_known"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.since:%Y-%m-%d %H:%M} – {self.until:%Y-%m-%d %H:%M}"
+
+
+class Difference(models.Model):
+    """One line where the provider and our books do not say the same, and what was done about it."""
+
+    class Kind(models.TextChoices):
+        UNKNOWN_HERE = "unknown_here", "paid at the provider, unknown here"
+        NOT_TAKEN_IN = "not_taken_in", "paid at the provider, not yet here"
+        NOT_PAID_THERE = "not_paid_there", "paid here, not at the provider"
+        AMOUNT = "amount", "another amount was received"
+        CURRENCY = "currency", "another currency"
+        CLOSED_THERE = "closed_there", "closed at the provider, open here"
+        REFUND_UNKNOWN = "refund_unknown", "refund at the provider, unknown here"
+        REFUND_MISSING = "refund_missing", "refund here, not at the provider"
+        REFUND_AMOUNT = "refund_amount", "refund of another amount"
+        REFUND_STATUS = "refund_status", "refund stands elsewhere"
+
+    comparison = models.ForeignKey(Comparison, on_delete=models.CASCADE, related_name="differences")
+    kind = models.CharField(max_length=16, choices=Kind.choices)
+    intent_id = models.CharField(max_length=255, blank=True)
+    stripe_refund = models.CharField(max_length=255, blank=True, help_text="The provider's id of a refund.")
+    payment = models.ForeignKey(Payment, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    refund = models.ForeignKey(Refund, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
+    ours = models.CharField(max_length=100, blank=True)
+    theirs = models.CharField(max_length=100, blank=True)
+    amount_minor = models.PositiveIntegerField(default=0, help_text="How much money it is about.")
+    currency = models.CharField(max_length=3, blank=True)
+    answered_at = models.DateTimeField(null=True, blank=True)
+    answer = models.CharField(max_length=500, blank=True, help_text="What was done, or why it stays.")
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["comparison", "kind", "intent_id", "stripe_refund", "refund"],
+                nulls_distinct=False,
+                name="one_line_per_difference",
+            ),
+            models.CheckConstraint(
+                condition=Q(answered_at__isnull=True, answer="") | (Q(answered_at__isnull=False) & ~Q(answer="")),
+                name="answered_difference_says_how",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()}: {self.stripe_refund or self.intent_id}"

@@ -41,10 +41,11 @@ WHY = {
     Refund.Reason.SEATS_GONE: "Your payment came after the seats were gone.",
     Refund.Reason.DUPLICATE: "You paid twice.",
     Refund.Reason.STAFF: "Our staff decided so.",
+    Refund.Reason.TICKETS: "Some of your tickets are cancelled.",
     Refund.Reason.PROVIDER: "Our staff sent it back.",
 }
-# The mail about the cancelled booking, or the late payment, says that the money comes.
-SAID_BY_ANOTHER_MAIL = (Refund.Reason.CANCELLED, Refund.Reason.SEATS_GONE)
+# The mail about the cancelled booking or tickets, or the late payment, says that the money comes.
+SAID_BY_ANOTHER_MAIL = (Refund.Reason.CANCELLED, Refund.Reason.SEATS_GONE, Refund.Reason.TICKETS)
 SLOW = timedelta(hours=1)
 
 

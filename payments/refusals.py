@@ -1,6 +1,6 @@
 """The ways a payment may be refused, each with its stable code."""
 
-from common.errors import Conflict, Invalid, PaymentRequired
+from common.errors import Conflict, Forbidden, Invalid, PaymentRequired
 
 
 class NothingToPay(Conflict):
@@ -46,3 +46,18 @@ class RefundRefused(Conflict):
 class StillOpen(Conflict):
     code = "still_open"
     message = "This money still waits. Send it back; that answers the question."
+
+
+class NothingChosen(Invalid):
+    code = "nothing_chosen"
+    message = "Choose the tickets to cancel, or write how much goes back."
+
+
+class AmountIsFixed(Forbidden):
+    code = "amount_is_fixed"
+    message = "What the tickets cost goes back. Another amount is for a manager to decide."
+
+
+class NothingDiffers(Conflict):
+    code = "nothing_differs"
+    message = "Nothing can be put right here by itself. Write down why it stays, or ask the provider."

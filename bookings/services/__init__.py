@@ -22,15 +22,18 @@ from bookings.services.handovers import (
 from bookings.services.holds import extend_hold, grant_payment_grace, hold_seats
 from bookings.services.partial import Held, hold_or_wait
 from bookings.services.sales import confirm_booking, record_refund, settle_paid_booking
+from bookings.services.single import Cancelled, cancel_tickets, price_of
 from bookings.services.staff import cancel_booking_by_staff
 
 __all__ = [
+    "Cancelled",
     "Held",
     "Terms",
     "accept_invitation",
     "cancel_booking",
     "cancel_booking_by_staff",
     "cancel_event_bookings",
+    "cancel_tickets",
     "confirm_booking",
     "create_code",
     "decline_invitation",
@@ -47,6 +50,7 @@ __all__ = [
     "hold_or_wait",
     "hold_seats",
     "name_holder",
+    "price_of",
     "recall_handover",
     "record_refund",
     "settle_paid_booking",

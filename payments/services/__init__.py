@@ -3,12 +3,14 @@
 from payments.services.intents import IntentView, checkout_url, claim_payment, create_intent, hosted_payment_url
 from payments.services.reconciling import grant_graces, reconcile_due, reconcile_intent
 from payments.services.refunds import deliver_due_refunds, request_refund, retry_refund, return_payment
+from payments.services.returns import Plan, plan_return, refund_booking, where_seats_go
 from payments.services.settlement import close_payment, confirm_by_client, end_payments, resolve, settle_intent
 from payments.services.staff import resolve_by_staff, retry_refund_by_staff, return_payment_by_staff
 from payments.services.webhooks import handle_webhook
 
 __all__ = [
     "IntentView",
+    "Plan",
     "checkout_url",
     "claim_payment",
     "close_payment",
@@ -19,8 +21,10 @@ __all__ = [
     "grant_graces",
     "handle_webhook",
     "hosted_payment_url",
+    "plan_return",
     "reconcile_due",
     "reconcile_intent",
+    "refund_booking",
     "request_refund",
     "resolve",
     "resolve_by_staff",
@@ -29,4 +33,5 @@ __all__ = [
     "return_payment",
     "return_payment_by_staff",
     "settle_intent",
+    "where_seats_go",
 ]

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import structlog
 from django.db import IntegrityError, transaction
-from django.db.models import F, Sum
+from django.db.models import F, QuerySet, Sum
 from django.db.models.functions import Now
 
 from bookings import services as bookings
@@ -28,6 +28,7 @@ from payments.states import RefundStatus
 
 log = structlog.get_logger(__name__)
 
+TOO_MUCH = ("never_refund_more_than_received", "what_is_kept_is_not_refunded")
 CLAIM = timedelta(seconds=90)
 WAITING_FOR_THE_BANK = timedelta(hours=1)
 SAME_KEY_TRIES = 5  # by then minutes have passed: no earlier request can still be under way
@@ -36,7 +37,9 @@ BUDGET_SECONDS = 35  # a worker's task must end by itself; what is left is found
 
 
 @transaction.atomic
-def request_refund(*, payment: Payment, amount_minor: int, reason: str, cause: str = "") -> Refund:
+def request_refund(
+    *, payment: Payment, amount_minor: int, reason: str, cause: str = "", replaces: Refund | None = None
+) -> Refund:
     """
     Write that this much of a payment goes back; the same cause again returns the refund there is.
 
@@ -50,10 +53,15 @@ def request_refund(*, payment: Payment, amount_minor: int, reason: str, cause: s
     try:
         with transaction.atomic():
             refund = Refund.objects.create(
-                payment=payment, key=key, amount_minor=amount_minor, currency=payment.currency, reason=reason
+                payment=payment,
+                key=key,
+                amount_minor=amount_minor,
+                currency=payment.currency,
+                reason=reason,
+                replaces=replaces,
             )
     except IntegrityError as error:
-        if "never_refund_more_than_received" not in str(error):
+        if not any(name in str(error) for name in TOO_MUCH):
             raise
         raise RefundRefused from error
     show_on_booking(booking.pk)
@@ -81,8 +89,8 @@ def return_payment(*, payment_id: UUID, by: str) -> Refund:
     booking, _ = lock_booking(payment.booking_id)
     payment.refresh_from_db()
     if payment.use == Payment.Use.BOOKING and booking.status == BookingStatus.CONFIRMED:
-        raise RefundRefused("This payment pays for a confirmed booking. Cancel the booking; that refunds it.")
-    left = payment.received_minor - payment.refunded_minor
+        raise RefundRefused("This payment pays for a confirmed booking. Refund the booking instead.")
+    left = payment.left_minor
     if left <= 0:
         raise RefundRefused
     Payment.objects.filter(pk=payment.pk).update(use=Payment.Use.RETURN)
@@ -95,17 +103,43 @@ def return_payment(*, payment_id: UUID, by: str) -> Refund:
 @transaction.atomic
 def retry_refund(*, refund_id: UUID, by: str) -> Refund:
     """
-    Try a refund again now. One that the bank sent back is replaced by a new one.
+    Try a refund again now. One that the bank sent back is replaced by a new one, once.
 
     :raises RefundRefused: if it has arrived, or nothing is left to send
     """
     refund = Refund.objects.select_related("payment").get(pk=refund_id)
+    lock_booking(refund.payment.booking_id)
+    refund.refresh_from_db(fields=["status"])
     if refund.status == RefundStatus.FAILED:
-        return return_payment(payment_id=refund.payment_id, by=by)
+        return replace_refund(refund, by=by)
     if not Refund.objects.filter(pk=refund_id, status__in=["requested", "sent"]).update(next_try_at=Now()):
         raise RefundRefused("This refund has arrived.")
     transaction.on_commit(nudge, robust=True)
     return refund
+
+
+def replace_refund(refund: Refund, *, by: str) -> Refund:
+    """
+    Write a new refund in the place of one that failed; the caller holds the booking's lock.
+
+    :raises RefundRefused: if there is not that much left
+    """
+    new = request_refund(
+        payment=refund.payment,
+        amount_minor=refund.amount_minor,
+        reason=refund.reason if refund.reason != Refund.Reason.PROVIDER else Refund.Reason.STAFF,
+        cause=f"again:{refund.pk}",
+        replaces=refund,
+    )
+    if not failed_refunds().filter(payment=refund.payment).exists():
+        questions = open_attention(payment=refund.payment, kind=Attention.Kind.REFUND_FAILED)
+        questions.update(resolved_at=Now(), resolution=f"Sent again by {by}.")
+    return new
+
+
+def failed_refunds() -> QuerySet[Refund]:
+    """Return the refunds that came back and that nothing took the place of."""
+    return Refund.objects.filter(status=RefundStatus.FAILED, replacement__isnull=True)
 
 
 def deliver_due_refunds(*, limit: int = 100) -> int:
@@ -232,7 +266,8 @@ def record_all(*, payment: Payment, found: list[Returned]) -> None:
         elif one.status not in {"failed", "canceled"}:
             adopt(payment, one)
     payment.refresh_from_db()
-    if payment.use == Payment.Use.BOOKING and payment.refunded_minor == payment.received_minor:
+    elsewhere = Refund.objects.filter(payment=payment, reason=Refund.Reason.PROVIDER).exclude(status="failed").exists()
+    if payment.use == Payment.Use.BOOKING and payment.refunded_minor == payment.received_minor and elsewhere:
         Payment.objects.filter(pk=payment.pk).update(use=Payment.Use.RETURN)
         if booking.status == BookingStatus.CONFIRMED:
             bookings.cancel_booking(booking_id=booking.pk, by="staff", reason="refunded_at_provider")

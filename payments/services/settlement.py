@@ -199,7 +199,7 @@ def end_payments(*, booking_id: UUID) -> None:
             continue
         lock_booking(booking_id)
         Payment.objects.filter(pk=payment.pk).update(use=Payment.Use.RETURN)
-        left = payment.received_minor - payment.refunded_minor
+        left = payment.left_minor
         if left:
             request_refund(payment=payment, amount_minor=left, reason=Refund.Reason.CANCELLED)
 
@@ -255,9 +255,7 @@ def resolve(*, attention_id: int, resolution: str) -> None:
     if payment is not None:
         lock_booking(payment.booking_id)
         payment.refresh_from_db()
-        waits = payment.use == Payment.Use.REVIEW or (
-            payment.use == Payment.Use.RETURN and payment.refunded_minor < payment.received_minor
-        )
+        waits = payment.use == Payment.Use.REVIEW or (payment.use == Payment.Use.RETURN and payment.left_minor > 0)
         others = open_attention(payment=payment).exclude(pk=attention_id)
         if waits and not others.exists():
             raise StillOpen

@@ -250,7 +250,7 @@ def test_many_failures_ask_a_person_and_go_on(provider, shop, sold, try_again):
 
 
 def test_paying_booking_is_not_refunded_behind_its_back(provider, shop, sold):
-    with pytest.raises(RefundRefused, match="Cancel the booking"):
+    with pytest.raises(RefundRefused, match="Refund the booking"):
         services.return_payment(payment_id=Payment.objects.get().pk, by="staff@demo.test")
 
 

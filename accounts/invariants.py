@@ -16,6 +16,9 @@ def erased_people_are_nobody() -> Iterable[str]:
             OR u.is_superuser OR u.is_organiser OR u.password NOT LIKE '!%'
             OR EXISTS (SELECT FROM accounts_tokenfamily f WHERE f.user_id = u.id)
             OR EXISTS (SELECT FROM accounts_knownaddress k WHERE k.user_id = u.id)
+            OR EXISTS (SELECT FROM accounts_authenticator a WHERE a.user_id = u.id)
+            OR EXISTS (SELECT FROM accounts_recoverycode r WHERE r.user_id = u.id)
+            OR EXISTS (SELECT FROM accounts_passkey p WHERE p.user_id = u.id)
             OR EXISTS (SELECT FROM accounts_notification n WHERE n.user_id = u.id)
             OR EXISTS (SELECT FROM accounts_notificationchoice c WHERE c.user_id = u.id)
         )

@@ -1,11 +1,16 @@
-"""The second factor of staff as pages: proving it, setting it up with a QR code, recovery codes."""
+"""The second factors of staff as pages: proving one, managing them, an app with its QR code, recovery codes."""
+
+from collections.abc import Callable
+from urllib.parse import urlencode
 
 import segno
 from django import forms
 from django.conf import settings
 from django.contrib import messages
+from django.contrib.auth import update_session_auth_hash
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.http import require_http_methods
@@ -14,12 +19,11 @@ from accounts import limits, second_factor, services
 from accounts.forms import Password
 from accounts.models import User
 from accounts.pages import show
-from accounts.services.passwords import WrongPassword
-from common.errors import FairseatError, NotFound
-from common.pages import add_refusal, members_only, next_path
+from accounts.services import passkeys
+from common.errors import FairseatError, NotAuthenticated, NotFound, TooMany
+from common.pages import Problems, add_refusal, members_only, next_path, refusal_problems
 
 STAFF_AREA = "/admin/"
-DONE = {"renew": services.renew_recovery_codes, "remove": services.remove_authenticator}
 
 
 class CodeForm(forms.Form):
@@ -34,9 +38,17 @@ class CodeForm(forms.Form):
 
 
 class ProveForm(CodeForm):
-    def __init__(self, *args: object, **kwargs: object) -> None:
+    """A code of the app or a recovery code; who has no app is asked for the latter."""
+
+    def __init__(self, *args: object, app: bool, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
-        self.fields["code"].help_text = "Without your telephone: one of your recovery codes."
+        code = self.fields["code"]
+        if app:
+            code.help_text = "Without your telephone: one of your recovery codes."
+        else:
+            code.label = "Recovery code"
+            code.help_text = "One of the ten that you kept. Each works once."
+            code.error_messages["required"] = "Enter one of your recovery codes."
 
 
 class BeginForm(forms.Form):
@@ -58,15 +70,16 @@ def staff_member(request: HttpRequest) -> User:
 @require_http_methods(["GET", "HEAD", "POST"])
 @members_only
 def prove(request: HttpRequest) -> HttpResponse:
-    """The code that opens the staff area, asked after the password."""
+    """What opens the staff area after the password: a passkey, a code of the app, or a recovery code."""
     user = staff_member(request)
     onward = next_path(request, STAFF_AREA)
     if not second_factor.is_enrolled(user):
         return redirect("second-factor-setup")
+    app = second_factor.has_app(user.pk)
     if request.method != "POST":
-        return show(request, "accounts/second_factor.html", ProveForm(), hours=settings.STAFF_MFA_SECONDS // 3600)
+        return proving(request, user, ProveForm(app=app))
     limits.check(request)
-    form = ProveForm(request.POST)
+    form = ProveForm(request.POST, app=app)
     status = 200
     if form.is_valid():
         try:
@@ -77,74 +90,101 @@ def prove(request: HttpRequest) -> HttpResponse:
         else:
             second_factor.remember(request, at)
             return redirect(onward)
-    hours = settings.STAFF_MFA_SECONDS // 3600
-    return show(request, "accounts/second_factor.html", form, status=status, hours=hours)
+    return proving(request, user, form, status=status)
+
+
+def proving(
+    request: HttpRequest, user: User, form: forms.Form, status: int = 200, problems: Problems | None = None
+) -> HttpResponse:
+    """The page that asks for the second factor."""
+    context = {
+        "hours": settings.STAFF_MFA_SECONDS // 3600,
+        "app": second_factor.has_app(user.pk),
+        "passkey": passkeys.are_possible() and second_factor.has_passkey(user.pk),
+        "origin": settings.SITE_URL,
+    }
+    page = {"problems": problems} if problems else {}
+    return show(request, "accounts/second_factor.html", form, status=status, **context, **page)
+
+
+def recently(view: Callable[[HttpRequest, User, float], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Decorate a page on which staff change their own factors: who has not proven lately who they are does so first."""
+
+    def shown(request: HttpRequest) -> HttpResponse:
+        user = staff_member(request)
+        known_at = second_factor.known_in(request, user)
+        if known_at is not None and second_factor.is_recent(known_at):
+            return view(request, user, known_at)
+        if not second_factor.is_enrolled(user):
+            return begin(request, user)
+        if request.method == "POST":
+            messages.warning(request, second_factor.ProofTooOld.message)
+        page = reverse("second-factor-setup")
+        return redirect(f"{reverse('second-factor')}?{urlencode({'next': page})}")
+
+    return shown
+
+
+def begin(request: HttpRequest, user: User) -> HttpResponse:
+    """Ask who has no factor yet for their password, once more."""
+    form = BeginForm(request.POST if request.method == "POST" else None)
+    status = 200
+    if request.method == "POST":
+        limits.check(request)
+    if form.is_valid():
+        try:
+            at = services.confirm_password(
+                user=user, password=form.cleaned_data["password"], address=request.META["REMOTE_ADDR"]
+            )
+        except (NotAuthenticated, TooMany) as error:
+            form.add_error("password", error.text)
+            status = 429 if isinstance(error, TooMany) else 400
+        else:
+            second_factor.remember(request, at, second_factor.PASSWORD)
+            return redirect("second-factor-setup")
+    required = settings.STAFF_MFA == "required"
+    return show(request, "accounts/second_factor_begin.html", form, status=status, required=required)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @members_only
-def set_up(request: HttpRequest) -> HttpResponse:
-    """Begin with the password, scan the QR code, show a first code; later the recovery codes and the way back."""
-    user = staff_member(request)
-    if second_factor.is_enrolled(user):
-        return manage(request, user)
+@recently
+def set_up(request: HttpRequest, user: User, known_at: float) -> HttpResponse:
+    """Passkeys, the app and recovery codes of a member of staff, and what may be done with them."""
     if request.method != "POST":
-        secret = services.pending_secret(user_id=user.pk)
-        return confirming(request, user, secret, CodeForm()) if secret else beginning(request, BeginForm())
+        return manage(request, user)
     limits.check(request)
-    if "password" in request.POST:
-        return begin(request, user)
-    form = CodeForm(request.POST)
-    if form.is_valid():
-        try:
-            codes = services.confirm_enrolment(user_id=user.pk, code=form.cleaned_data["code"])
-        except FairseatError as error:
-            form.add_error("code", error.text)
-        else:
-            second_factor.remember(request, timezone.now())
-            return show_codes(request, codes)
-    return confirming(request, user, services.pending_secret(user_id=user.pk), form)
+    try:
+        match request.POST.get("do", ""):
+            case "app":
+                services.begin_enrolment(user_id=user.pk, proven_at=known_at)
+                return redirect("second-factor-app")
+            case "renew":
+                return show_codes(request, services.renew_recovery_codes(user_id=user.pk, proven_at=known_at))
+            case "remove-app":
+                return removed(request, services.remove_authenticator(user_id=user.pk, proven_at=known_at))
+    except FairseatError as error:
+        return manage(request, user, refusal_problems(error), error.status)
+    return redirect("second-factor-setup")
 
 
-def begin(request: HttpRequest, user: User) -> HttpResponse:
-    """Make a secret for who knows their password."""
-    form = BeginForm(request.POST)
-    if form.is_valid():
-        if user.check_password(form.cleaned_data["password"]):
-            services.begin_enrolment(user_id=user.pk)
-            return redirect("second-factor-setup")
-        form.add_error("password", WrongPassword.message)
-    return beginning(request, form)
-
-
-def manage(request: HttpRequest, user: User) -> HttpResponse:
-    """What an enrolled member of staff may do: new recovery codes, or no second factor any more."""
-    form = ProveForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
+@require_http_methods(["GET", "HEAD", "POST"])
+@members_only
+@recently
+def app(request: HttpRequest, user: User, known_at: float) -> HttpResponse:
+    """The QR code of an app that was begun, and its first code."""
+    form = CodeForm(request.POST or None)
+    if request.method == "POST":
         limits.check(request)
-        wish = DONE.get(request.POST.get("do", ""))
-        try:
-            codes = wish(user_id=user.pk, code=form.cleaned_data["code"]) if wish else None
-        except FairseatError as error:
-            add_refusal(form, error)
-        else:
-            if codes:
+        if form.is_valid():
+            try:
+                codes = services.confirm_enrolment(user_id=user.pk, code=form.cleaned_data["code"], proven_at=known_at)
+            except FairseatError as error:
+                add_refusal(form, error, {"": "code"})
+            else:
                 second_factor.remember(request, timezone.now())
-                return show_codes(request, codes)
-            messages.success(request, "Your authenticator is removed. The password alone opens the staff area.")
-            return redirect("profile")
-    left = services.codes_left(user_id=user.pk)
-    required = settings.STAFF_MFA == "required"
-    return show(request, "accounts/second_factor_manage.html", form, left=left, required=required)
-
-
-def beginning(request: HttpRequest, form: forms.Form) -> HttpResponse:
-    required = settings.STAFF_MFA == "required"
-    return show(request, "accounts/second_factor_begin.html", form, required=required)
-
-
-def confirming(request: HttpRequest, user: User, secret: str, form: forms.Form) -> HttpResponse:
-    """The QR code and the secret in letters, with the field for the first code."""
+                return added(request, codes, "Your app is set up.")
+    secret = services.pending_secret(user_id=user.pk)
     if not secret:
         return redirect("second-factor-setup")
     address = services.address_of(user=user, secret=secret)
@@ -152,6 +192,47 @@ def confirming(request: HttpRequest, user: User, secret: str, form: forms.Form) 
     return show(
         request, "accounts/second_factor_confirm.html", form, qr=drawn(address), secret=spelled, address=address
     )
+
+
+def manage(
+    request: HttpRequest, user: User, problems: Problems | None = None, status: int = 200, name: str = ""
+) -> HttpResponse:
+    """What somebody's second factors are."""
+    held = passkeys.passkeys_of(user.pk)
+    has_app = second_factor.has_app(user.pk)
+    context = {
+        "problems": problems,
+        "passkeys": held,
+        "app": has_app,
+        "possible": passkeys.are_possible(),
+        "origin": settings.SITE_URL,
+        "left": services.codes_left(user_id=user.pk),
+        "enrolled": bool(held) or has_app,
+        "last": settings.STAFF_MFA == "required" and len(held) + has_app == 1,
+        "required": settings.STAFF_MFA == "required",
+        "name": name,
+        "longest_name": passkeys.LONGEST_NAME,
+        "section": "profile",
+    }
+    return render(request, "accounts/second_factor_manage.html", context, status=status)
+
+
+def added(request: HttpRequest, codes: list[str], done: str) -> HttpResponse:
+    """What follows a new factor: recovery codes with the first one, else the page of all."""
+    if codes:
+        return show_codes(request, codes)
+    messages.success(request, done)
+    return redirect("second-factor-setup")
+
+
+def removed(request: HttpRequest, person: User) -> HttpResponse:
+    """What follows a removed factor: every other session has ended, this one goes on."""
+    update_session_auth_hash(request, person)
+    if second_factor.is_enrolled(person):
+        messages.success(request, "Removed. Every other browser and app of yours is logged out.")
+        return redirect("second-factor-setup")
+    messages.success(request, "Removed. The password alone opens the staff area now.")
+    return redirect("profile")
 
 
 def show_codes(request: HttpRequest, codes: list[str]) -> HttpResponse:

@@ -274,6 +274,60 @@ class Authenticator(models.Model):
         return f"authenticator of {self.user_id}"
 
 
+class Passkey(models.Model):
+    """
+    A passkey (WebAuthn) of a member of staff: the public half of a key that their device unlocks with a finger, face or PIN.
+
+    `sign_count` is what the device last counted; one that counts back may have been copied, is refused, and is noted in
+    `copied_at`. Devices that share their passkeys with others of the same person always count 0.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey("accounts.User", on_delete=models.CASCADE, related_name="passkeys")
+    name = models.CharField(max_length=60)
+    credential_id = models.CharField(max_length=1400, help_text="What the device calls it, in base64url.")
+    public_key = models.BinaryField()
+    sign_count = models.BigIntegerField(default=0, db_default=0)
+    transports = models.JSONField(default=list, blank=True)
+    synced = models.BooleanField(default=False, db_default=False)
+    created_at = models.DateTimeField(db_default=Now())
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    copied_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["credential_id"], name="passkey_is_registered_once")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class PasskeyChallenge(models.Model):
+    """What a device is asked to sign: good for one answer, for one purpose, for a short time. Only the session knows its id."""
+
+    class Purpose(models.TextChoices):
+        ADD = "add", "Add a passkey"
+        PROVE = "prove", "Prove the second factor"
+        SIGN_IN = "sign_in", "Sign in"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey("accounts.User", null=True, blank=True, on_delete=models.CASCADE, related_name="+")
+    purpose = models.CharField(max_length=8, choices=Purpose)
+    challenge = models.BinaryField()
+    expires_at = models.DateTimeField(db_index=True)
+    used_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(purpose="sign_in", user__isnull=True) | Q(purpose__in=["add", "prove"], user__isnull=False),
+                name="passkey_challenge_is_somebodys_or_a_sign_in",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.purpose} {self.pk}"
+
+
 class RecoveryCode(models.Model):
     """A code for who has lost their authenticator, as a keyed hash; it works once."""
 

@@ -1,6 +1,6 @@
 """What people are told about the security of their account."""
 
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from accounts.notifications import Kind, notify, register
 
@@ -23,6 +23,59 @@ SESSION_ENDED = register(
         group="security",
     )
 )
+FACTOR_ADDED = register(
+    Kind(
+        name="factor_added",
+        title="New way into the staff area: {factor}",
+        body="It opens the staff area with your account from now on. If it was not you, tell an owner at once: they reset your"
+        " second factor. Then set a new password.",
+        essential=True,
+        group="security",
+        template="notice",
+    )
+)
+FACTOR_REMOVED = register(
+    Kind(
+        name="factor_removed",
+        title="Removed from your account: {factor}",
+        body="It no longer opens the staff area, and every other session of yours has ended. If it was not you, tell an owner"
+        " and set a new password.",
+        essential=True,
+        group="security",
+        template="notice",
+    )
+)
+RECOVERY_CODES_RENEWED = register(
+    Kind(
+        name="recovery_codes_renewed",
+        title="You have new recovery codes",
+        body="The old ones no longer work. If it was not you, tell an owner at once: they reset your second factor.",
+        essential=True,
+        group="security",
+        template="notice",
+    )
+)
+RECOVERY_CODE_USED = register(
+    Kind(
+        name="recovery_code_used",
+        title="A recovery code of yours was used",
+        body="Unused ones left: {left}. If it was not you, tell an owner at once, and set a new password.",
+        essential=True,
+        group="security",
+        template="notice",
+    )
+)
+PASSKEY_COPIED = register(
+    Kind(
+        name="passkey_copied",
+        title="We refused your passkey “{name}”",
+        body="Its counter went back: another device may hold a copy. Remove it from your account, and register a new one.",
+        essential=True,
+        group="security",
+        template="notice",
+    )
+)
+FACTORS = "/staff/second-factor/set-up"
 
 
 def password_changed(*, user_id: UUID, cause: str) -> None:
@@ -33,3 +86,28 @@ def password_changed(*, user_id: UUID, cause: str) -> None:
 def session_ended(*, user_id: UUID, family_id: UUID) -> None:
     """Tell somebody that a session was ended because its token came a second time."""
     notify(user_id=user_id, kind=SESSION_ENDED.name, cause=str(family_id), url="/profile")
+
+
+def factor_added(*, user_id: UUID, factor: str) -> None:
+    """Tell somebody that a new factor opens the staff area with their account."""
+    notify(user_id=user_id, kind=FACTOR_ADDED.name, cause=str(uuid4()), url=FACTORS, factor=factor)
+
+
+def factor_removed(*, user_id: UUID, factor: str) -> None:
+    """Tell somebody that a factor of theirs is gone."""
+    notify(user_id=user_id, kind=FACTOR_REMOVED.name, cause=str(uuid4()), url=FACTORS, factor=factor)
+
+
+def recovery_codes_renewed(*, user_id: UUID) -> None:
+    """Tell somebody that their recovery codes were replaced."""
+    notify(user_id=user_id, kind=RECOVERY_CODES_RENEWED.name, cause=str(uuid4()), url=FACTORS)
+
+
+def recovery_code_used(*, user_id: UUID, left: int) -> None:
+    """Tell somebody that one of their recovery codes was used."""
+    notify(user_id=user_id, kind=RECOVERY_CODE_USED.name, cause=str(uuid4()), url=FACTORS, left=left)
+
+
+def passkey_copied(*, user_id: UUID, name: str) -> None:
+    """Tell somebody that a passkey of theirs was refused because it counted back."""
+    notify(user_id=user_id, kind=PASSKEY_COPIED.name, cause=str(uuid4()), url=FACTORS, name=name)

@@ -5,12 +5,14 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.contrib.sessions.models import Session
 from django.db.models import Q
 from django.db.models.functions import Now
 
 from accounts.models import (
     KnownAddress,
     Notification,
+    PasskeyChallenge,
     PasswordReset,
     RefreshToken,
     SetupToken,
@@ -49,9 +51,14 @@ def forget_signups() -> int:
 
 @jobs.periodic("accounts.forget_tokens", every="SWEEP_SECONDS")
 def forget_tokens() -> int:
-    """Delete refresh tokens that expired (until then they are kept, to notice reuse), sessions without any, old addresses."""
+    """
+    Delete refresh tokens that expired (until then they are kept, to notice reuse), sessions without any, page sessions that are
+    over, challenges for passkeys, old addresses.
+    """
     count = RefreshToken.objects.filter(expires_at__lt=Now()).delete()[0]
     count += TokenFamily.objects.filter(tokens__isnull=True, created_at__lt=Now() - HOURS).delete()[0]
+    count += Session.objects.filter(expire_date__lt=Now()).delete()[0]
+    count += PasskeyChallenge.objects.filter(expires_at__lt=Now() - HOURS).delete()[0]
     return count + KnownAddress.objects.filter(used_at__lt=Now() - QUARTER).delete()[0]
 
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from accounts import mfa_pages, pages
+from accounts import mfa_pages, pages, passkey_pages
 from accounts.notifications import pages as notifications
 
 urlpatterns = [
@@ -22,5 +22,11 @@ urlpatterns = [
     path("unsubscribe/<str:token>", notifications.leave_group, name="unsubscribe"),
     path("staff/second-factor", mfa_pages.prove, name="second-factor"),
     path("staff/second-factor/set-up", mfa_pages.set_up, name="second-factor-setup"),
+    path("staff/second-factor/app", mfa_pages.app, name="second-factor-app"),
+    path("staff/passkeys/challenge", passkey_pages.challenge, name="passkey-challenge"),
+    path("staff/passkeys/add", passkey_pages.add, name="passkey-add"),
+    path("staff/passkeys/prove", passkey_pages.prove, name="passkey-prove"),
+    path("staff/passkeys/remove", passkey_pages.remove, name="passkey-remove"),
+    path("staff/passkeys/sign-in", passkey_pages.sign_in, name="passkey-sign-in"),
     path("profile/delete", pages.erase, name="erase"),
 ]

@@ -212,6 +212,8 @@ SETUP_TOKEN_SECONDS = env_int("SETUP_TOKEN_SECONDS", 86_400, low=60)
 LOGIN_TRIES = env_int("LOGIN_TRIES", 10, low=1, high=1000)
 STAFF_MFA = env_choice("STAFF_MFA", "optional", ["off", "optional", "required"])
 STAFF_MFA_SECONDS = env_int("STAFF_MFA_SECONDS", 12 * 3600, low=60, high=30 * 86_400)
+STAFF_RECENT_SECONDS = env_int("STAFF_RECENT_SECONDS", 600, low=30, high=86_400)  # to change one's own factors
+PASSKEY_SECONDS = env_int("PASSKEY_SECONDS", 300, low=30, high=3600)  # to answer a device's challenge
 MFA_TRIES = env_int("MFA_TRIES", 5, low=1, high=100)
 MFA_WINDOW_SECONDS = env_int("MFA_WINDOW_SECONDS", 300, low=10, high=86_400)
 LOGIN_TRIES_PER_ACCOUNT = env_int("LOGIN_TRIES_PER_ACCOUNT", 100, low=1, high=100_000)

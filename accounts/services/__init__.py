@@ -25,6 +25,7 @@ from accounts.services.profiles import (
 from accounts.services.roles import assign_role, extras_of
 from accounts.services.sessions import (
     Tokens,
+    confirm_password,
     end_all_sessions,
     log_in,
     log_out,
@@ -43,6 +44,7 @@ __all__ = [
     "check_code",
     "codes_left",
     "confirm_enrolment",
+    "confirm_password",
     "create_setup_token",
     "end_all_sessions",
     "end_sessions_as_staff",

@@ -1,5 +1,6 @@
 """
-The second factor of staff: codes of an authenticator app (TOTP, RFC 6238) and recovery codes for who has lost it.
+The second factor of staff: codes of an authenticator app (TOTP, RFC 6238), recovery codes for who has lost it, and what holds
+for all factors. Passkeys are in accounts.services.passkeys.
 
 The app's secret is sealed, recovery codes are keyed hashes, and both are used by one guarded UPDATE each: of two requests with
 the same code the database lets one through. Wrong codes are counted per person; while the counter is away nobody gets in.
@@ -18,20 +19,21 @@ from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from redis.exceptions import RedisError
 
-from accounts import second_factor
-from accounts.models import Authenticator, RecoveryCode, TokenFamily, User
+from accounts import news, second_factor
+from accounts.models import Authenticator, Passkey, PasskeyChallenge, RecoveryCode, TokenFamily, User
 from accounts.roles import ASSIGN
 from accounts.services.audit import record_staff_action
 from accounts.services.profiles import NotYours, load_user
 from accounts.services.roles import ReasonMissing
 from accounts.services.sessions import StaffOnly, end_all_sessions
 from common import ratelimit
-from common.errors import Conflict, NotAuthenticated, NotFound, TooMany, Unavailable
+from common.errors import Conflict, Forbidden, NotAuthenticated, NotFound, TooMany, Unavailable
 from common.sealing import seal, unseal
 
 log = structlog.get_logger(__name__)
 
 PURPOSE = "accounts.authenticator"
+APP = "your authenticator app"
 PERIOD = 30
 SLACK = 1  # periods by which a telephone's clock may be off
 RECOVERY_CODES = 10
@@ -55,7 +57,7 @@ class TooManyCodes(TooMany):
 
 class AlreadyEnrolled(Conflict):
     code = "mfa_already_set_up"
-    message = "You have an authenticator. Remove it first, or ask an owner to reset it."
+    message = "You have an authenticator app. Remove it before you set up another one."
 
 
 class NothingBegun(Conflict):
@@ -65,22 +67,29 @@ class NothingBegun(Conflict):
 
 class MayNotRemove(Conflict):
     code = "mfa_is_required"
-    message = "Staff need a second factor here. Ask an owner to reset yours if you change telephones."
+    message = "Staff need a second factor here, and this is your last one. Add another one first."
+
+
+class OwnFactor(Forbidden):
+    code = "own_second_factor"
+    message = "Change your own second factor in your account, or ask another owner."
 
 
 @transaction.atomic
-def begin_enrolment(*, user_id: UUID) -> str:
+def begin_enrolment(*, user_id: UUID, proven_at: float | None) -> str:
     """
     Make a fresh secret for a member of staff's app and return it; it counts once a code of it was shown.
 
+    :raises ProofTooOld: if they did not prove who they are lately
     :raises NotFound: if there is no such person
     :raises StaffOnly: if they are not staff
     :raises AlreadyEnrolled: if they have a confirmed one
     """
+    second_factor.refuse_unless_recent(proven_at)
     user = load_user(user_id)
     if not user.is_staff:
         raise StaffOnly
-    if Authenticator.objects.filter(user=user, confirmed_at__isnull=False).exists():
+    if second_factor.has_app(user_id):
         raise AlreadyEnrolled
     secret = pyotp.random_base32()
     sealed = {"secret_sealed": seal(secret, purpose=PURPOSE), "last_step": 0, "created_at": Now()}
@@ -99,24 +108,28 @@ def address_of(*, user: User, secret: str) -> str:
     return pyotp.TOTP(secret).provisioning_uri(name=user.email, issuer_name="Fairseat")
 
 
-def confirm_enrolment(*, user_id: UUID, code: str) -> list[str]:
+def confirm_enrolment(*, user_id: UUID, code: str, proven_at: float | None) -> list[str]:
     """
-    Take the first code of the app, and return the recovery codes; they are readable only now.
+    Take the first code of the app, and return recovery codes if the person had none yet; they are readable only now.
 
+    :raises ProofTooOld: if they did not prove who they are lately
     :raises NothingBegun: if no authenticator waits for its code
     :raises WrongCode: if the code is wrong
     :raises TooManyCodes: after too many wrong ones
     """
+    second_factor.refuse_unless_recent(proven_at)
     counted = count_try(user_id)
     with transaction.atomic():
+        load_user(user_id)
         begun = Authenticator.objects.select_for_update().filter(user_id=user_id, confirmed_at__isnull=True).first()
         if begun is None:
             raise NothingBegun
         if not use_step(begun, code):
             raise WrongCode
         Authenticator.objects.filter(pk=user_id).update(confirmed_at=Now())
-        codes = new_codes(user_id)
+        codes = first_recovery_codes(user_id)
         record_staff_action(actor_id=user_id, action="set_up_mfa", object_type="user", object_id=user_id)
+        news.factor_added(user_id=user_id, factor=APP)
     give_back(counted)
     return codes
 
@@ -131,7 +144,7 @@ def check_code(*, user_id: UUID, code: str) -> datetime:
     """
     counted = count_try(user_id)
     held = Authenticator.objects.filter(user_id=user_id, confirmed_at__isnull=False).first()
-    if held is None or not (use_step(held, code) or use_recovery_code(user_id, code)):
+    if not ((held is not None and use_step(held, code)) or use_recovery_code(user_id, code)):
         log.info("accounts.mfa_refused", user=str(user_id))
         raise WrongCode
     give_back(counted)
@@ -155,32 +168,43 @@ def prove_at_login(*, user: User, code: str) -> datetime | None:
     return check_code(user_id=user.pk, code=code)
 
 
-def renew_recovery_codes(*, user_id: UUID, code: str) -> list[str]:
+@transaction.atomic
+def renew_recovery_codes(*, user_id: UUID, proven_at: float | None) -> list[str]:
     """
-    Return new recovery codes, after a code; the old ones no longer work.
+    Return new recovery codes; the old ones no longer work.
 
-    :raises WrongCode: if the code is wrong
+    :raises ProofTooOld: if the person did not prove who they are lately
+    :raises NothingBegun: if they have no second factor
     """
-    check_code(user_id=user_id, code=code)
-    with transaction.atomic():
-        load_user(user_id)
-        record_staff_action(actor_id=user_id, action="renew_recovery_codes", object_type="user", object_id=user_id)
-        return new_codes(user_id)
+    second_factor.refuse_unless_recent(proven_at)
+    load_user(user_id)
+    if not factors_of(user_id):
+        raise NothingBegun
+    record_staff_action(actor_id=user_id, action="renew_recovery_codes", object_type="user", object_id=user_id)
+    news.recovery_codes_renewed(user_id=user_id)
+    return new_codes(user_id)
 
 
-def remove_authenticator(*, user_id: UUID, code: str) -> None:
+@transaction.atomic
+def remove_authenticator(*, user_id: UUID, proven_at: float | None) -> User:
     """
-    Go back to the password alone, after a code.
+    Remove somebody's app and end every session of theirs; return the person, for the session that stays.
 
-    :raises MayNotRemove: if the settings ask staff for a second factor
-    :raises WrongCode: if the code is wrong
+    :raises ProofTooOld: if they did not prove who they are lately
+    :raises NotFound: if they have no app
+    :raises MayNotRemove: if it is their last factor and staff need one
     """
-    if settings.STAFF_MFA == "required":
-        raise MayNotRemove
-    check_code(user_id=user_id, code=code)
-    with transaction.atomic():
-        forget(user_id)
-        record_staff_action(actor_id=user_id, action="remove_mfa", object_type="user", object_id=user_id)
+    second_factor.refuse_unless_recent(proven_at)
+    load_user(user_id)
+    if not second_factor.has_app(user_id):
+        raise NotFound("You have no authenticator app.")
+    refuse_last_factor(user_id)
+    Authenticator.objects.filter(user_id=user_id).delete()
+    tidy_after_removal(user_id)
+    record_staff_action(actor_id=user_id, action="remove_mfa", object_type="user", object_id=user_id)
+    news.factor_removed(user_id=user_id, factor=APP)
+    end_all_sessions(user_id=user_id, because="factor removed")
+    return User.objects.get(pk=user_id)
 
 
 @transaction.atomic
@@ -192,10 +216,13 @@ def reset_mfa(*, user_id: UUID, actor: User | None = None, reason: str = "") -> 
 
     :raises NotFound: if there is no such person
     :raises NotYours: if `actor` is no owner
+    :raises OwnFactor: if it is about themselves
     :raises ReasonMissing: if an owner gives no reason
     """
     if actor is not None and not actor.has_perm(ASSIGN):
         raise NotYours
+    if actor is not None and actor.pk == user_id:
+        raise OwnFactor
     if actor is not None and not reason.strip():
         raise ReasonMissing
     load_user(user_id)
@@ -205,6 +232,8 @@ def reset_mfa(*, user_id: UUID, actor: User | None = None, reason: str = "") -> 
         record_staff_action(
             actor_id=actor.pk, action="reset_mfa", object_type="user", object_id=user_id, reason=reason.strip()
         )
+    if had:
+        news.factor_removed(user_id=user_id, factor="your second factor, with every passkey")
     log.warning("accounts.mfa_reset", user=str(user_id), by_staff=actor is not None)
     return had
 
@@ -227,10 +256,34 @@ def codes_left(*, user_id: UUID) -> int:
 
 
 def forget(user_id: UUID) -> bool:
-    """Remove authenticator and codes, and what API sessions remember of them."""
-    RecoveryCode.objects.filter(user_id=user_id).delete()
+    """Remove app, passkeys and recovery codes, and what API sessions remember of them; whether there were any."""
+    had = [
+        model.objects.filter(user_id=user_id).delete()[0]
+        for model in (Authenticator, Passkey, PasskeyChallenge, RecoveryCode)
+    ]
     TokenFamily.objects.filter(user_id=user_id).update(second_factor_at=None)
-    return Authenticator.objects.filter(user_id=user_id).delete()[0] > 0
+    return any(had)
+
+
+def factors_of(user_id: UUID) -> int:
+    """Return how many factors somebody has beside the password; recovery codes are none."""
+    return second_factor.has_app(user_id) + Passkey.objects.filter(user_id=user_id).count()
+
+
+def refuse_last_factor(user_id: UUID) -> None:
+    """
+    Keep the last factor of somebody whose row is locked, where staff need one.
+
+    :raises MayNotRemove: if it is the last one
+    """
+    if settings.STAFF_MFA == "required" and factors_of(user_id) < 2:
+        raise MayNotRemove
+
+
+def tidy_after_removal(user_id: UUID) -> None:
+    """Remove recovery codes that recover nothing any more."""
+    if not factors_of(user_id):
+        RecoveryCode.objects.filter(user_id=user_id).delete()
 
 
 def use_step(held: Authenticator, code: str) -> bool:
@@ -246,10 +299,23 @@ def use_step(held: Authenticator, code: str) -> bool:
     return False
 
 
+@transaction.atomic
 def use_recovery_code(user_id: UUID, code: str) -> bool:
-    """Use a recovery code, once."""
+    """Use a recovery code, once, and tell its owner."""
     unused = RecoveryCode.objects.filter(user_id=user_id, code_hash=digest(user_id, code), used_at__isnull=True)
-    return bool(unused.update(used_at=Now()))
+    if not unused.update(used_at=Now()):
+        return False
+    left = codes_left(user_id=user_id)
+    record_staff_action(
+        actor_id=user_id, action="use_recovery_code", object_type="user", object_id=user_id, after={"left": left}
+    )
+    news.recovery_code_used(user_id=user_id, left=left)
+    return True
+
+
+def first_recovery_codes(user_id: UUID) -> list[str]:
+    """Return new recovery codes for somebody who has none left, else none: those they keep go on working."""
+    return [] if codes_left(user_id=user_id) else new_codes(user_id)
 
 
 def new_codes(user_id: UUID) -> list[str]:

@@ -17,6 +17,8 @@ from accounts.models import (
     KnownAddress,
     Notification,
     NotificationChoice,
+    Passkey,
+    PasskeyChallenge,
     PasswordReset,
     RecoveryCode,
     SignupChallenge,
@@ -186,6 +188,8 @@ def erase_user(*, user_id: UUID, actor: User | None = None, cancel: bool = False
     KnownAddress.objects.filter(user_id=user_id).delete()
     Authenticator.objects.filter(user_id=user_id).delete()
     RecoveryCode.objects.filter(user_id=user_id).delete()
+    Passkey.objects.filter(user_id=user_id).delete()
+    PasskeyChallenge.objects.filter(user_id=user_id).delete()
     Notification.objects.filter(user_id=user_id).delete()
     NotificationChoice.objects.filter(user_id=user_id).delete()
     SignupChallenge.objects.filter(email=old_address).delete()

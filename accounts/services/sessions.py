@@ -18,6 +18,7 @@ from django.contrib.auth.hashers import make_password
 from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
+from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
 from accounts import limits, news
@@ -40,6 +41,11 @@ class Tokens:
 class WrongLogin(NotAuthenticated):
     code = "wrong_login"
     message = "That email address and password do not match an account."
+
+
+class WrongPasswordAgain(NotAuthenticated):
+    code = "wrong_password"
+    message = "Your current password is another one."
 
 
 class StaffOnly(Forbidden):
@@ -79,15 +85,34 @@ def log_in(*, email: str, password: str, address: str, staff_only: bool = False)
     limits.give_back_login(reserved)
     if staff_only and not user.is_staff:
         raise StaffOnly
-    with transaction.atomic():
-        User.objects.filter(pk=user.pk).update(last_login=Now())
-        KnownAddress.objects.bulk_create(
-            [KnownAddress(user=user, digest=digest)],
-            update_conflicts=True,
-            unique_fields=["user", "digest"],
-            update_fields=["used_at"],
-        )
+    note_login(user=user, address=address)
     return user
+
+
+@transaction.atomic
+def note_login(*, user: User, address: str) -> None:
+    """Note when somebody logged in, and from which network address."""
+    User.objects.filter(pk=user.pk).update(last_login=Now())
+    KnownAddress.objects.bulk_create(
+        [KnownAddress(user=user, digest=limits.address_digest(address))],
+        update_conflicts=True,
+        unique_fields=["user", "digest"],
+        update_fields=["used_at"],
+    )
+
+
+def confirm_password(*, user: User, password: str, address: str) -> datetime:
+    """
+    Accept the password of somebody who is logged in, once more, and return when that was; tries are counted as at log-in.
+
+    :raises WrongPasswordAgain: if it is another one
+    :raises TooManyLogins: after too many wrong ones
+    """
+    reserved = limits.reserve_login(email=user.email, address=address, known=True)
+    if not user.check_password(password):
+        raise WrongPasswordAgain
+    limits.give_back_login(reserved)
+    return timezone.now()
 
 
 @transaction.atomic

@@ -6,12 +6,14 @@ from datetime import timedelta
 import pyotp
 import pytest
 from django.core.management import CommandError, call_command
+from django.db.models import F
 from django.test import Client
 from django.utils import timezone
 
 from accounts import second_factor, services
-from accounts.models import Authenticator, RecoveryCode, StaffAction, TokenFamily
-from accounts.services.mfa import AlreadyEnrolled, MayNotRemove, NothingBegun, TooManyCodes, WrongCode
+from accounts.models import Authenticator, Notification, RecoveryCode, StaffAction, TokenFamily
+from accounts.second_factor import ProofTooOld
+from accounts.services.mfa import AlreadyEnrolled, MayNotRemove, NothingBegun, OwnFactor, TooManyCodes, WrongCode
 from accounts.services.profiles import NotYours
 from accounts.services.roles import ReasonMissing
 from accounts.services.sessions import StaffOnly
@@ -19,7 +21,7 @@ from common.errors import Unavailable
 from tests.races import errors, race, results
 
 PASSWORD = "velvet-otter-91"
-PROVE, SET_UP = "/staff/second-factor", "/staff/second-factor/set-up"
+PROVE, SET_UP, APP = "/staff/second-factor", "/staff/second-factor/set-up", "/staff/second-factor/app"
 ADMIN_LOGIN = "/api/v1/auth/admin-login"
 
 pytestmark = pytest.mark.django_db
@@ -39,10 +41,16 @@ def code_of(secret, steps=0):
     return pyotp.TOTP(secret).at(timezone.now() + timedelta(seconds=30 * steps))
 
 
+def now():
+    return timezone.now().timestamp()
+
+
 def enrol(user):
-    """Set a second factor up and return its secret and recovery codes; the code used is the one before now's."""
-    secret = services.begin_enrolment(user_id=user.pk)
-    return secret, services.confirm_enrolment(user_id=user.pk, code=code_of(secret, -1))
+    """Set a second factor up and return its secret and recovery codes; the code used counts as the one before now's."""
+    secret = services.begin_enrolment(user_id=user.pk, proven_at=now())
+    codes = services.confirm_enrolment(user_id=user.pk, code=code_of(secret), proven_at=now())
+    Authenticator.objects.filter(user_id=user.pk).update(last_step=F("last_step") - 1)
+    return secret, codes
 
 
 def test_secret_is_sealed_and_recovery_codes_are_hashes(staff):
@@ -151,12 +159,12 @@ def test_nobody_gets_in_while_codes_can_not_be_counted(staff, monkeypatch):
 
 def test_only_staff_set_it_up_and_only_once(staff, user_factory):
     with pytest.raises(StaffOnly):
-        services.begin_enrolment(user_id=user_factory().pk)
+        services.begin_enrolment(user_id=user_factory().pk, proven_at=now())
     with pytest.raises(NothingBegun):
-        services.confirm_enrolment(user_id=staff.pk, code="000000")
+        services.confirm_enrolment(user_id=staff.pk, code="000000", proven_at=now())
     enrol(staff)
     with pytest.raises(AlreadyEnrolled):
-        services.begin_enrolment(user_id=staff.pk)
+        services.begin_enrolment(user_id=staff.pk, proven_at=now())
 
 
 def test_owner_resets_with_a_reason_and_every_session_ends(staff, owner, user_factory):
@@ -166,6 +174,8 @@ def test_owner_resets_with_a_reason_and_every_session_ends(staff, owner, user_fa
         services.reset_mfa(actor=user_factory(is_staff=True), user_id=staff.pk, reason="Lost telephone")
     with pytest.raises(ReasonMissing):
         services.reset_mfa(actor=owner, user_id=staff.pk, reason="  ")
+    with pytest.raises(OwnFactor):
+        services.reset_mfa(actor=owner, user_id=owner.pk, reason="Lost telephone")
 
     assert services.reset_mfa(actor=owner, user_id=staff.pk, reason="Lost telephone")
 
@@ -259,32 +269,88 @@ def test_required_locks_the_admin_until_it_is_set_up(staff, settings):
     assert client.get("/admin/").headers["Location"].startswith(SET_UP)
 
     assert "begin" in client.get(SET_UP).content.decode().lower()
+    assert client.get(APP).status_code == 200  # asks for the password too
+    assert client.post(SET_UP, {"do": "app"}).status_code == 400
     assert client.post(SET_UP, {"password": "wrong-otter-00"}).status_code == 400
     client.post(SET_UP, {"password": PASSWORD})
-    page = client.get(SET_UP).content.decode()
+    assert "Choose your second factor" in client.get(SET_UP).content.decode()
+    assert client.post(SET_UP, {"do": "app"}).headers["Location"] == APP
+    page = client.get(APP).content.decode()
     secret = re.search(r'class="mfa-secret">([^<]+)<', page).group(1).replace(" ", "")
     assert "<svg" in page
-    assert client.post(SET_UP, {"code": "000000"}).status_code == 400
-    done = client.post(SET_UP, {"code": code_of(secret)}).content.decode()
+    assert client.post(APP, {"code": "000000"}).status_code == 400
+    done = client.post(APP, {"code": code_of(secret)}).content.decode()
 
     assert len(re.findall(r"<code>\w{5}-\w{5}</code>", done)) == 10
     assert client.get("/admin/").status_code == 200
+    assert client.get(APP).headers["Location"] == SET_UP
     with pytest.raises(MayNotRemove):
-        services.remove_authenticator(user_id=staff.pk, code=code_of(secret, 1))
+        services.remove_authenticator(user_id=staff.pk, proven_at=now())
+    assert "last one" in client.post(SET_UP, {"do": "remove-app"}).content.decode()
 
 
-def test_codes_are_renewed_and_the_factor_removed_with_a_code(staff):
-    _, codes = enrol(staff)
+def test_password_of_who_sets_it_up_is_not_guessed(staff, settings):
+    settings.LOGIN_TRIES = 3
     client = logged_in()
 
-    page = client.post(SET_UP, {"do": "renew", "code": codes[0]}).content.decode()
-    fresh = re.findall(r"<code>(\w{5}-\w{5})</code>", page)
-    assert len(fresh) == 10
-    assert client.post(SET_UP, {"do": "remove", "code": codes[1]}).status_code == 400
-    assert client.post(SET_UP, {"do": "remove", "code": fresh[0]}).status_code == 302
+    answers = [client.post(SET_UP, {"password": "wrong-otter-00"}).status_code for _ in range(4)]
 
-    assert not Authenticator.objects.exists()
+    assert answers == [400, 400, 400, 429]
+
+
+def test_codes_are_renewed_and_the_factor_removed_by_who_proved_it_lately(staff):
+    secret, _ = enrol(staff)
+    client, other = logged_in(), logged_in()
+    for one, code in ((client, code_of(secret)), (other, code_of(secret, 1))):
+        assert one.get(SET_UP).headers["Location"].startswith(PROVE)
+        one.post(PROVE, {"code": code, "next": SET_UP})
+
+    page = client.post(SET_UP, {"do": "renew"}).content.decode()
+    assert len(re.findall(r"<code>(\w{5}-\w{5})</code>", page)) == 10
+    assert client.post(SET_UP, {"do": "remove-app"}).headers["Location"] == "/profile"
+
+    assert (Authenticator.objects.count(), RecoveryCode.objects.count()) == (0, 0)
     assert client.get("/admin/").status_code == 200
+    assert other.get("/admin/").headers["Location"].startswith("/admin/login/")
+    assert list(StaffAction.objects.order_by("id").values_list("action", flat=True)) == [
+        "set_up_mfa",
+        "renew_recovery_codes",
+        "remove_mfa",
+    ]
+
+
+def test_nothing_is_changed_long_after_the_factor_was_proven(staff, settings):
+    secret, codes = enrol(staff)
+    client = logged_in()
+    client.post(PROVE, {"code": code_of(secret)})
+    settings.STAFF_RECENT_SECONDS = 0
+
+    for wish in ("renew", "remove-app", "app"):
+        assert client.post(SET_UP, {"do": wish}).headers["Location"].startswith(PROVE)
+    for change in (services.begin_enrolment, services.renew_recovery_codes, services.remove_authenticator):
+        with pytest.raises(ProofTooOld):
+            change(user_id=staff.pk, proven_at=now())
+    assert client.get("/admin/").status_code == 200
+    services.check_code(user_id=staff.pk, code=codes[0])
+
+
+def test_person_is_told_of_every_change(staff, owner):
+    _, codes = enrol(staff)
+    services.check_code(user_id=staff.pk, code=codes[0])
+    services.renew_recovery_codes(user_id=staff.pk, proven_at=now())
+    services.remove_authenticator(user_id=staff.pk, proven_at=now())
+    enrol(staff)
+    services.reset_mfa(actor=owner, user_id=staff.pk, reason="Lost telephone")
+
+    told = Notification.objects.filter(user=staff).order_by("created_at", "id").values_list("kind", flat=True)
+    assert sorted(told) == [
+        "factor_added",
+        "factor_added",
+        "factor_removed",
+        "factor_removed",
+        "recovery_code_used",
+        "recovery_codes_renewed",
+    ]
 
 
 @pytest.mark.parametrize("mode", ["optional", "off"])
@@ -321,9 +387,10 @@ def test_admin_login_takes_the_code(api, staff):
 
     assert api.post(ADMIN_LOGIN, login).body["code"] == "mfa_required"
     assert api.post(ADMIN_LOGIN, login | {"otp": "000000"}).body["code"] == "mfa_wrong_code"
-    status, body = api.post(ADMIN_LOGIN, login | {"otp": code_of(secret)})
+    code = code_of(secret)
+    status, body = api.post(ADMIN_LOGIN, login | {"otp": code})
     assert status == 200
-    assert api.post(ADMIN_LOGIN, login | {"otp": code_of(secret)}).status == 401
+    assert api.post(ADMIN_LOGIN, login | {"otp": code}).status == 401
     assert (
         api.post(ADMIN_LOGIN, login | {"password": "wrong-otter", "otp": code_of(secret, 1)}).body["code"]
         == "wrong_login"

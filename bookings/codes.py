@@ -4,10 +4,14 @@ import secrets
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from uuid import UUID
 
 from django.conf import settings
+from django.http import HttpRequest
 from redis.exceptions import RedisError
 
+from accounts.limits import address_digest
 from bookings.references import ALPHABET
 from bookings.refusals import CodeUnknown, TooManyCodes
 from common import ratelimit
@@ -34,17 +38,45 @@ def spoken_code(code: str) -> str:
     return "-".join(code[start : start + 4] for start in range(0, LENGTH, 4))
 
 
+@dataclass(frozen=True)
+class Guessers:
+    """Who tries a code: a person, or nobody known, and the digest of the address they come from, if that is known."""
+
+    user_id: UUID | None = None
+    address: str = ""
+
+    @property
+    def limits(self) -> list[tuple[str, int]]:
+        """
+        Return what their tries are counted against. A crowd behind one address types wrong codes too, so an address has as many
+        tries as several people; who is not logged in has those of one.
+        """
+        if self.user_id is None:
+            return [(f"code:n:{self.address}", settings.CODE_TRIES), *self.of_address]
+        return [(f"code:p:{self.user_id}", settings.CODE_TRIES), *self.of_address]
+
+    @property
+    def of_address(self) -> list[tuple[str, int]]:
+        return [(f"code:a:{self.address}", settings.CODE_TRIES_PER_ADDRESS)] if self.address else []
+
+
+def guessers(request: HttpRequest) -> Guessers:
+    """Return who tries a code with this request."""
+    user = getattr(request, "user", None)
+    known = user is not None and user.is_authenticated
+    return Guessers(user.pk if user is not None and known else None, address_digest(request.META["REMOTE_ADDR"]))
+
+
 @contextmanager
-def guessing(who: str) -> Iterator[None]:
+def guessing(who: Guessers) -> Iterator[None]:
     """
-    Count one try with a code against CODE_TRIES of `who` before it is looked at; only codes that do not exist stay counted.
+    Count one try with a code against what `who` may try before it is looked at; only codes that do not exist stay counted.
 
     :raises TooManyCodes: if there were too many
     :raises Unavailable: if Redis is away: guessing is never unlimited
     """
-    limit = [(f"code:{who}", settings.CODE_TRIES)]
     try:
-        allowance = ratelimit.take(limit, seconds=settings.CODE_WINDOW_SECONDS)
+        allowance = ratelimit.take(who.limits, seconds=settings.CODE_WINDOW_SECONDS)
     except RedisError as error:
         raise Unavailable(retry_after=5) from error
     if not allowance.allowed:
@@ -59,9 +91,9 @@ def guessing(who: str) -> Iterator[None]:
     give_back(who)
 
 
-def give_back(who: str) -> None:
+def give_back(who: Guessers) -> None:
     """Uncount a try with a code that exists; if Redis went away meanwhile, it stays counted."""
     try:
-        ratelimit.give_back([f"code:{who}"], seconds=settings.CODE_WINDOW_SECONDS)
+        ratelimit.give_back([name for name, _ in who.limits], seconds=settings.CODE_WINDOW_SECONDS)
     except RedisError:
         return

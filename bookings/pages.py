@@ -18,13 +18,21 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from accounts import limits
 from bookings import documents, queries, services
+from bookings.codes import guessers, normalise_code
 from bookings.forms import HolderForm
+from bookings.kept_codes import keep_code
 from bookings.models import Booking, Ticket, TicketHandover
 from bookings.queries import Word
 from bookings.refusals import (
     AlreadyBooked,
     CancelTooLate,
+    CodeLimit,
+    CodeNotForThese,
+    CodeNotYet,
+    CodeOver,
+    CodesNotForWaitlist,
     CodeUnknown,
+    CodeUsedUp,
     ExtensionRefused,
     HoldExists,
     HoldExpired,
@@ -52,6 +60,8 @@ PER_PAGE = 20
 def hold(request: HttpRequest, event_id: UUID) -> HttpResponse:
     """Hold the chosen tickets; who is not logged in does that first and finds the choice kept."""
     asked = request.POST if request.method == "POST" else request.GET
+    if "look" in asked and not asked.get("code", "").strip():
+        keep_code(request.session, event_id, "")
     if request.method != "POST" or not request.user.is_authenticated or "look" in asked:
         kept = {name: asked[name] for name in ("category", "quantity", "code") if asked.get(name)}
         back = reverse("event", args=[event_id]) + (f"?{urlencode(kept)}" if kept else "") + "#tickets"
@@ -67,7 +77,8 @@ def hold(request: HttpRequest, event_id: UUID) -> HttpResponse:
         "category_id": form.cleaned_data["category"],
         "quantity": form.cleaned_data["quantity"] or 1,
         "code": form.cleaned_data["code"],
-        "price_minor": form.shown_price(),
+        "price_minor": agreed_price(request, event_id, form),
+        "address": guessers(request).address,
     }
     try:
         if asked.get("partial"):
@@ -88,7 +99,13 @@ def hold(request: HttpRequest, event_id: UUID) -> HttpResponse:
         return redirect("line", event_id)
     except (CodeUnknown, TooManyCodes) as error:
         word = Word(form.cleaned_data["code"], problem=error)
-        return choose_again(request, event_id, refusal_problems(error), error.status, word)
+        return choose_again(request, event_id, about_the_code(error), error.status, word)
+    except CodeUsedUp as error:
+        return choose_again(request, event_id, about_the_code(error), 409, available=error.extra.get("left", 0))
+    except CodeLimit as error:
+        return choose_again(request, event_id, about_the_code(error), 409, available=error.extra["limit"])
+    except (CodeNotYet, CodeOver, CodeNotForThese, CodesNotForWaitlist) as error:
+        return choose_again(request, event_id, about_the_code(error), 409)
     except SaleNotOpen as error:
         return choose_again(request, event_id, refusal_problems(error, "A little early"), 409)
     except FairseatError as error:
@@ -96,6 +113,25 @@ def hold(request: HttpRequest, event_id: UUID) -> HttpResponse:
             raise
         return choose_again(request, event_id, refusal_problems(error), error.status)
     return redirect("booking-done" if booking.status == Status.CONFIRMED else "booking-tickets", booking.pk)
+
+
+def agreed_price(request: HttpRequest, event_id: UUID, form: ChoiceForm) -> int | None:
+    """
+    Return what one ticket may cost: as much as the page said, or less with a code that was typed since and not looked at.
+
+    None where no price was shown.
+    """
+    shown = form.shown_price()
+    if shown is None or normalise_code(form.cleaned_data["code"]) == normalise_code(form.data.get("priced-with", "")):
+        return shown
+    kind = TicketCategory.objects.filter(pk=form.cleaned_data["category"], event_id=event_id).first()
+    word = word_of(request, event_id, form.data)
+    return shown if kind is None or word is None else min(shown, word.price(kind))
+
+
+def about_the_code(error: FairseatError) -> Problems:
+    """Return the summary of what is wrong with a code, leading to its field."""
+    return Problems("Your code", [Problem(error.text, "code")])
 
 
 def hold_part(request: HttpRequest, event_id: UUID, wish: dict[str, Any]) -> HttpResponse:

@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db.models import Prefetch, Q, QuerySet
 from django.db.models.functions import Now
 
-from bookings.codes import guessing, normalise_code
+from bookings.codes import Guessers, guessing, normalise_code
 from bookings.models import Booking, BookingSeat, SaleCode, Ticket, TicketChange, TicketHandover
 from bookings.references import normalise_reference
 from bookings.refusals import CodeNotYet, CodeOver, CodeUnknown, CodeUsedUp
@@ -194,10 +194,21 @@ class Word:
         """What of it a page shows, for the page's ETag."""
         code = self.code
         done = code and (code.percent, code.off_minor, code.presale, tuple(code.category_ids), code.per_person)
-        return (done, self.problem and self.problem.text)
+        return (self.typed, done, self.problem and self.problem.text)
+
+    @property
+    def opens_at(self) -> datetime | None:
+        """From when it can be used, while it can not be yet."""
+        return self.code.valid_from if self.code is not None and isinstance(self.problem, CodeNotYet) else None
+
+    @property
+    def was_good_until(self) -> datetime | None:
+        """Until when it could be used, if that is what is wrong with it."""
+        over = self.code is not None and self.code.active and isinstance(self.problem, CodeOver)
+        return self.code.valid_until if self.code is not None and over else None
 
 
-def look_up_code(*, event_id: UUID, typed: str, who: str, now: datetime) -> Word:
+def look_up_code(*, event_id: UUID, typed: str, who: Guessers, now: datetime) -> Word:
     """
     Return what a code does for an event, before anything is taken; the hold looks again and decides.
 
@@ -221,6 +232,12 @@ def look_up_code(*, event_id: UUID, typed: str, who: str, now: datetime) -> Word
     elif known.counter.max_uses is not None and known.counter.uses >= known.counter.max_uses:
         problem = CodeUsedUp()
     return Word(typed, known, problem)
+
+
+def may_have_code(event_id: UUID) -> bool:
+    """Whether an event has a code that somebody could use, now or later."""
+    over = Q(valid_until__isnull=False, valid_until__lte=Now())
+    return SaleCode.objects.filter(~over, event_id=event_id, active=True).exists()
 
 
 def list_codes(event_id: UUID) -> QuerySet[SaleCode]:

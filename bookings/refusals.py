@@ -84,7 +84,7 @@ class PriceChanged(Conflict):
 
 class CodeUnknown(Invalid):
     code = "code_unknown"
-    message = "This event has no such code. Look at how it is written."
+    message = "This event has no such code. Check how it is written, and that it is for this event."
 
 
 class CodeNotYet(Conflict):

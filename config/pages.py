@@ -14,7 +14,8 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from accounts import limits
+from bookings.codes import guessers
+from bookings.kept_codes import keep_code, kept_code
 from bookings.models import Booking
 from bookings.pages import seconds_in_words
 from bookings.queries import Word, get_current_hold, get_live_booking_for, look_up_code
@@ -90,17 +91,27 @@ def journey(request: HttpRequest, event_id: UUID) -> Journey | None:
     return journey_of(registration) if registration is not None else None
 
 
-def sale_code(request: HttpRequest, event_id: UUID, typed: str) -> Word | None:
-    """Return what a code that somebody typed does for an event; None where nothing was typed."""
-    if not typed.strip():
+def sale_code(request: HttpRequest, event_id: UUID, typed: str | None) -> Word | None:
+    """
+    Return what a code that somebody typed does for an event, or the one they came with before where they typed none (None).
+
+    One that the event has is kept for this browser; an empty one takes the kept one away. None where there is no code.
+    """
+    kept = typed is None
+    wanted = kept_code(request.session, event_id) if typed is None else typed.strip()
+    if not wanted:
+        keep_code(request.session, event_id, "")
         return None
-    user = getattr(request, "user", None)
-    signed_in = user is not None and user.is_authenticated
-    who = str(user.pk) if user is not None and signed_in else limits.address_digest(request.META["REMOTE_ADDR"])
     try:
-        return look_up_code(event_id=event_id, typed=typed, who=who, now=timezone.now())
+        word = look_up_code(event_id=event_id, typed=wanted, who=guessers(request), now=timezone.now())
     except (TooManyCodes, Unavailable) as error:
-        return Word(typed, problem=error)
+        return Word(wanted, problem=error)
+    if word.code is not None:
+        keep_code(request.session, event_id, wanted)
+    elif kept:  # the organiser deleted it
+        keep_code(request.session, event_id, "")
+        return None
+    return word
 
 
 @require_safe

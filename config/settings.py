@@ -231,7 +231,8 @@ HOLD_SECONDS = env_int("HOLD_SECONDS", 600, low=5, high=86_400)
 HOLD_EXTENSION_SECONDS = env_int("HOLD_EXTENSION_SECONDS", 120, low=1, high=3600)
 HOLD_MAX_EXTENSIONS = env_int("HOLD_MAX_EXTENSIONS", 10, high=100)
 HOLDS_PER_HOUR = env_int("HOLDS_PER_HOUR", 6, low=1, high=1000)
-CODE_TRIES = env_int("CODE_TRIES", 10, low=1, high=10_000)  # codes that do not exist, a person or address and window
+CODE_TRIES = env_int("CODE_TRIES", 10, low=1, high=10_000)  # codes that do not exist, a person and window
+CODE_TRIES_PER_ADDRESS = env_int("CODE_TRIES_PER_ADDRESS", 100, low=1, high=100_000)  # ... of all behind one address
 CODE_WINDOW_SECONDS = env_int("CODE_WINDOW_SECONDS", 900, low=10, high=86_400)
 PAYMENT_GRACE_SECONDS = env_int("PAYMENT_GRACE_SECONDS", 120, high=600)
 # Opening a payment with less than this left on the hold extends it once, so that there is time to type a card number.

@@ -79,12 +79,14 @@ def event(request: HttpRequest, event_id: UUID) -> HttpResponse:
     parts = [version, standing.state, mine and (mine.pk, mine.status, mine.expires_at), waits, mark_of(journey)]
     parts += [line_mark(line_of(request, shown)), word and word.mark, [tier.available for tier in standing.tiers]]
     etag = page_etag(request, now, parts)
-    return answer(request, etag, "events/event.html", event_context(request, standing, request.GET, word))
+    context = event_context(request, standing, request.GET, word)
+    return answer(request, etag, "events/event.html", context, shared=word is None)
 
 
 def word_of(request: HttpRequest, event_id: UUID, asked: QueryDict) -> Any:
-    """Return what the code in an address or a form does; None where there is none."""
-    return request.sale_code(event_id, asked.get("code", "")[:64])  # type: ignore[attr-defined]
+    """Return what the code in an address or a form does, or the one kept from before; None where there is none."""
+    typed = asked.get("code")
+    return request.sale_code(event_id, None if typed is None else typed[:64])  # type: ignore[attr-defined]
 
 
 def event_context(request: HttpRequest, standing: Standing, asked: QueryDict, word: Any = None) -> dict[str, object]:
@@ -199,14 +201,20 @@ def rendered(request: HttpRequest, etag: str, template: str, context: dict[str, 
     return html
 
 
-def answer(request: HttpRequest, etag: str, template: str, context: dict[str, object]) -> HttpResponse:
-    """Render a page under its ETag, or say that the browser's copy is still right; messages to show always render."""
+def answer(
+    request: HttpRequest, etag: str, template: str, context: dict[str, object], *, shared: bool = True
+) -> HttpResponse:
+    """
+    Render a page under its ETag, or say that the browser's copy is still right; messages to show always render.
+
+    What is not `shared` shows something of this browser's own, logged in or not: a code.
+    """
     pending = request.session.get("_messages")
     unchanged = None if pending else get_conditional_response(request, etag=etag)
-    response = unchanged or HttpResponse(rendered(request, etag, template, context, keep=not pending))
+    response = unchanged or HttpResponse(rendered(request, etag, template, context, keep=shared and not pending))
     if not pending:
         response.headers["ETag"] = etag
-    person = "private" if request.user.is_authenticated else "public"
+    person = "public" if shared and not request.user.is_authenticated else "private"
     response.headers["Cache-Control"] = "private, no-store" if pending else f"{person}, no-cache"
     patch_vary_headers(response, ["Cookie"])
     return response

@@ -16,6 +16,7 @@ class State(StrEnum):
     CANCELLED = "cancelled"
     ENDED = "ended"
     SALE_OVER = "sale_over"
+    WITH_CODE = "with_code"  # nothing here is for everybody
     UPCOMING = "upcoming"
     SOLD_OUT = "sold_out"
     LAST = "last"
@@ -23,6 +24,7 @@ class State(StrEnum):
 
 
 OPEN = {State.ON_SALE, State.LAST}
+BEFORE_THE_END = {State.UPCOMING, State.SALE_OVER, State.SOLD_OUT}  # of nothing: how no category at all stands
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,11 @@ class Standing:
     def lines_up(self) -> bool:
         """Whether people stand in line for tickets, or will before the sale opens; a presale has no line."""
         return self.event.queue_enabled and (self.is_open or self.state == State.UPCOMING) and not self.is_presale
+
+    @property
+    def next_opening(self) -> datetime | None:
+        """When the next tickets can be had that can not be had yet."""
+        return min((tier.opens_at for tier in self.tiers if tier.opens_at), default=None)
 
     @property
     def opens_together(self) -> bool:
@@ -140,9 +147,20 @@ def standing_of(event: Event, *, now: datetime, code: Opener | None = None) -> S
         [tier.category.closes_at(event) for tier in tiers], default=event.sale_ends_at or event.starts_at
     )
     state = state_of(event, tiers, sale_ends_at, now)
+    if (
+        not tiers
+        and state in BEFORE_THE_END
+        and any(is_kept_for_codes(one, event, now) for one in event.categories.all())
+    ):
+        state = State.WITH_CODE
     waits = [tier.opens_at for tier in tiers if tier.opens_at]
     opens_at = min(waits) if state == State.UPCOMING and waits else event.sale_starts_at
     return Standing(event, state, tiers, sale_ends_at, opens_at)
+
+
+def is_kept_for_codes(category: TicketCategory, event: Event, now: datetime) -> bool:
+    """Whether a category is sold to people with a code, now or later, and to nobody else."""
+    return category.hidden and not category.closed and category.closes_at(event) > now
 
 
 def tier_of(category: TicketCategory, event: Event, now: datetime, code: Opener | None) -> Tier:

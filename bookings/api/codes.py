@@ -12,12 +12,11 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from accounts.limits import address_digest
 from accounts.permissions import IsStaff
 from bookings import services
 from bookings.api.serializers import BookingOut, render_booking
 from bookings.api.views import IDEMPOTENCY
-from bookings.codes import spoken_code
+from bookings.codes import guessers, spoken_code
 from bookings.codes_csv import codes_csv
 from bookings.models import SaleCode
 from bookings.queries import get_booking_for, get_code_of, list_codes, look_up_code, only_category_of
@@ -163,8 +162,8 @@ class CheckCodeView(APIView):
     def get(self, request: Request, event_id: str) -> Answer:
         now = timezone.now()
         event = get_event(event_id=parse_id(event_id, "event"), viewer_id=request.user.pk)
-        who = str(request.user.pk) if request.user.is_authenticated else address_digest(request.META["REMOTE_ADDR"])
-        word = look_up_code(event_id=event.pk, typed=request.query_params.get("code", "")[:64], who=who, now=now)
+        typed = request.query_params.get("code", "")[:64]
+        word = look_up_code(event_id=event.pk, typed=typed, who=guessers(request), now=now)
         code = word.code
         if code is None:
             raise word.problem or CodeUnknown()

@@ -13,6 +13,7 @@ from rest_framework.views import APIView
 
 from bookings import queries, services
 from bookings.api.serializers import BookingIn, BookingOut, CancelIn, HeldOut, render_booking
+from bookings.codes import guessers
 from bookings.models import Booking
 from bookings.waitingroom import tokens
 from common.api import Answer, Pages, idempotent, parse_id, read
@@ -67,7 +68,7 @@ class BookingsView(APIView):
             return idempotent(request, lambda: self.hold(request, wish))
 
     def hold(self, request: Request, asked: dict[str, Any]) -> Answer:
-        wish = dict(asked)
+        wish = asked | {"address": guessers(request).address}
         if "shown_price_minor" in wish:
             wish["price_minor"] = wish.pop("shown_price_minor")
         if "category_id" not in wish:

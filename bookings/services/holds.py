@@ -11,7 +11,7 @@ from django.db.models import F, Model
 from django.db.models.base import ModelState
 from django.db.models.functions import Greatest, Now
 
-from bookings.codes import guessing, normalise_code
+from bookings.codes import Guessers, guessing, normalise_code
 from bookings.gates import passed_gates
 from bookings.models import Booking
 from bookings.references import new_reference
@@ -62,6 +62,7 @@ def hold_seats(
     source: str = Source.PUBLIC,
     code: str = "",
     price_minor: int | None = None,
+    address: str = "",
 ) -> Booking:
     """
     Hold `quantity` seats of a category for HOLD_SECONDS, in one statement; what costs nothing now is confirmed at once.
@@ -69,7 +70,7 @@ def hold_seats(
     The rules of the sale, the row and the seats are one SQL function (`hold_seats` in the migrations), because the row of
     counters is the one thing every buyer waits for. With `allow_partial` fewer seats are held when fewer are free. A `code`
     is looked up, counted and taken off the price in that same statement. With `price_minor`, what one ticket costs as the
-    buyer was shown it, nobody gets them at another price.
+    buyer was shown it, nobody gets them at another price. `address` is the digest of where they come from (`codes.Guessers`).
 
     :raises SoldOut: if no seat is free, or somebody on the waitlist has a claim to those that are
     :raises PartlyAvailable: if only some are (`extra["available"]` says how many)
@@ -77,14 +78,14 @@ def hold_seats(
     :raises SaleNotOpen, SaleClosed, EventCancelled, CategoryNotFound: if nothing is on sale
     :raises QueueRequired, VerificationRequired: if a gate has not let the person through
     :raises CodeUnknown, CodeNotYet, CodeOver, CodeUsedUp, CodeNotForThese, CodeLimit: if the code does not do it
-    :raises TooManyCodes: if the person tried too many codes that do not exist
+    :raises TooManyCodes: if the person, or those at their address, tried too many codes that do not exist
     :raises PriceChanged: if it is not what they were shown
     """
     passed = [] if source == Source.PUBLIC else ["queue"]
     word = normalise_code(code) if code else ""
     if code and not word:
         raise CodeUnknown
-    with guessing(str(user_id)) if word else nullcontext():
+    with guessing(Guessers(user_id, address)) if word else nullcontext():
         booking, at_door = hold(
             user_id, event_id, category_id, quantity, allow_partial, source, passed, (word or None, False, price_minor)
         )

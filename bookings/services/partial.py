@@ -30,6 +30,7 @@ def hold_or_wait(
     event_id: UUID | None = None,
     code: str = "",
     price_minor: int | None = None,
+    address: str = "",
 ) -> Held:
     """
     Hold what is left of a category, at most `quantity` seats, and put the rest of the wish on the waitlist.
@@ -55,6 +56,7 @@ def hold_or_wait(
                 quantity=quantity,
                 code=code,
                 price_minor=price_minor,
+                address=address,
             )
         except (SoldOut, PartlyAvailable) as error:
             raise CodesNotForWaitlist(**error.extra) from error

@@ -40,9 +40,11 @@ def bookings_had_a_slot() -> Iterable[str]:
         SELECT booking.reference FROM bookings_booking booking
         JOIN waitingroom_waitingroom room ON room.event_id = booking.event_id
         JOIN events_event event ON event.id = booking.event_id AND event.queue_enabled
+        JOIN events_ticketcategory category ON category.id = booking.category_id
         WHERE booking.source = 'public' AND booking.created_at BETWEEN room.created_at AND now() - interval '1 minute'
             AND room.state IN ('open', 'paused') AND event.updated_at < booking.created_at
-            AND NOT (booking.code_id IS NOT NULL AND booking.created_at < event.sale_starts_at)
+            AND NOT (booking.code_id IS NOT NULL
+                AND booking.created_at < coalesce(category.sale_starts_at, event.sale_starts_at))
             AND NOT EXISTS (
                 SELECT 1 FROM waitingroom_place place
                 WHERE place.event_id = booking.event_id AND place.user_id = booking.user_id AND (

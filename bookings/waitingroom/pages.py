@@ -22,7 +22,7 @@ from bookings.waitingroom.wording import Line, Phase, answer_of, etag_of, line_o
 from common.errors import Conflict, FairseatError, NotFound, Unavailable
 from common.pages import members_only, page, to_login
 from events.models import Event
-from events.pages import event_context, load
+from events.pages import event_context, load, word_of
 from events.queries import find_event
 from events.standing import Standing, standing_of
 
@@ -64,7 +64,10 @@ def line(request: HttpRequest, event_id: UUID) -> HttpResponse:
     stubs = own_stubs(request)
     known = stubs.of(event.pk) if stubs else None
     place = place_of(request, event, standing.most, known.first if known else None)
-    context = event_context(request, standing, request.GET) | {
+    word = word_of(request, event.pk, request.GET) if place.phase == Phase.ACTIVE else None
+    if word is not None:
+        standing = standing_of(event, now=timezone.now(), code=word)
+    context = event_context(request, standing, request.GET, word) | {
         "line": place,
         "room": room_of(event) if place.phase not in POLLED else None,
         "refresh": refresh_of(place),

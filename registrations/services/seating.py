@@ -8,6 +8,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from bookings.models import Booking
+from bookings.queries import may_have_code
 from bookings.refusals import PartlyAvailable, SoldOut
 from bookings.services import hold_seats
 from bookings.services.handovers import holds_ticket
@@ -94,18 +95,23 @@ def stop_waiting(registration: Registration) -> None:
 
 
 def only_ticket(event: Event) -> UUID | None:
-    """Return the category of the one ticket that a person may have, or None when they choose which, or how many."""
+    """
+    Return the category of the one ticket that a person may have, or None when they choose which, how many, or with what code.
+
+    Who has a code types it, or came with it, on the event's page: nothing is held for them at a price that is not theirs.
+    """
     categories = list(event.categories.all()[:2])
-    if len(categories) != 1:
+    if len(categories) != 1 or may_have_code(event.pk):
         return None
     own = categories[0].max_per_person or event.max_tickets_per_booking
     return categories[0].pk if min(own, event.max_tickets_per_booking) == 1 else None
 
 
 def sold_out(event_id: UUID) -> bool:
-    """Whether no category of the event has a seat for the public."""
+    """Whether no category of the event has a seat for the public, now or when it opens."""
+    coming = Q(category__sale_ends_at=None) | Q(category__sale_ends_at__gt=Now())
     inventories = SeatInventory.objects.filter(
-        category__event_id=event_id, category__closed=False, category__hidden=False
+        coming, category__event_id=event_id, category__closed=False, category__hidden=False
     )
     return not any(inventory.available for inventory in inventories)
 

@@ -1,4 +1,5 @@
-// The event page: the button says what it will do, and a sale that opens soon counts down.
+// The event page: the button says what it will do, a code is looked at before anything is held, and a sale that opens soon
+// counts down.
 
 const form = document.querySelector("[data-choice]");
 if (form) {
@@ -20,16 +21,54 @@ if (form) {
   };
   form.addEventListener("change", write);
   write();
+
+  // Enter in the field of the code looks what the code does; Enter anywhere else holds the tickets, as without this script.
+  const code = form.querySelector("input[name=code]");
+  form.querySelector("[data-enter]").addEventListener("click", (event) => {
+    if (document.activeElement !== code) return;
+    event.preventDefault();
+    form.querySelector("[data-look]").click();
+  });
 }
 
 const opening = document.querySelector("[data-opens]");
-if (opening) {
+const later = [...document.querySelectorAll("[data-opens-at]")];
+if (opening || later.length) {
   // The page may come from a cache, so the clock is corrected by a fresh answer's Date.
   const asked = Date.now();
   fetch("/healthz", { method: "GET", cache: "no-store" })
     .then((answer) => Date.parse(answer.headers.get("Date")) + 500 - (asked + Date.now()) / 2)
     .catch(() => 0)
-    .then((ahead) => countDown(Number.isFinite(ahead) ? ahead : 0));
+    .then((ahead) => {
+      const known = Number.isFinite(ahead) ? ahead : 0;
+      if (opening) countDown(known);
+      for (const place of later) countQuietly(place, known);
+    });
+}
+
+// A kind of ticket that opens while others can be had: nobody who is choosing is interrupted, they are told.
+function countQuietly(place, ahead) {
+  const opens = Date.parse(place.dataset.opensAt);
+  const tick = () => {
+    const seconds = Math.ceil((opens - Date.now() - ahead) / 1000);
+    if (seconds > 3600) return;
+    const minutes = Math.floor(seconds / 60);
+    place.textContent = seconds > 0 ? `, in ${minutes ? `${minutes} min ` : ""}${seconds % 60} s` : "";
+    if (seconds > -1) return;
+    clearInterval(timer);
+    const chosen = new URLSearchParams(location.search);
+    for (const [name, value] of new FormData(form)) {
+      if (["category", "quantity", "code"].includes(name)) chosen.set(name, value);
+    }
+    const link = document.createElement("a");
+    link.href = `${location.pathname}?${chosen}#tickets`;
+    link.textContent = "Show them";
+    const told = form.querySelector("[data-opened]");
+    told.replaceChildren(`${place.dataset.name} is on sale now. `, link);
+    told.hidden = false;
+  };
+  const timer = setInterval(tick, 1000);
+  tick();
 }
 
 function countDown(ahead) {

@@ -1,50 +1,78 @@
 """
-The SQL that counts. A day (or hour) with news is counted again as a whole, so counting twice changes nothing and a late
-transaction is found by the next run: each looks two minutes further back than the last one ended.
+The SQL that counts. A day (or hour) with news is counted again as a whole, so counting twice changes nothing; what people did
+around an event with news is counted again from its first day on, for people come again and their rows move with them.
 
-`%(since)s` null means everything. Times become days of the event's place.
+News is what happened since a moment. No transaction that was open then is missed: the moment is the start of the oldest one
+(`HORIZON`). `%(since)s` null means everything. Times become days of the event's place.
 """
 
-# Days of events with something new, as (event, day); an hour is touched when its day is.
-TOUCHED = """
-    WITH place AS (SELECT id, timezone FROM events_event),
-    moments AS (
+
+def first_moment(day: str, zone: str) -> str:
+    """Return SQL for when a day begins at a place; where clocks are put back over midnight it begins at the earlier one."""
+    midnight = f"({day})::timestamp AT TIME ZONE {zone}"
+    earlier = f"{midnight} - interval '1 hour'"
+    return f"CASE WHEN (({earlier}) AT TIME ZONE {zone})::date = {day} THEN {earlier} ELSE {midnight} END"
+
+
+# Everything that is written after this is asked carries a later time. Asked before the first look at the tables: what has not
+# committed by that look is still open now, and began no earlier.
+HORIZON = """
+    SELECT least(now(), min(xact_start)) FROM pg_stat_activity
+    WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
+"""
+
+# Events whose place has another clock than when they were counted: every day of theirs is another one.
+MOVED = """
+    SELECT event.id FROM analytics_eventfigures figures JOIN events_event event ON event.id = figures.event_id
+    WHERE figures.timezone <> event.timezone
+"""
+
+# Days on which something happened to bookings of which there is news, as (event, day); an hour is touched when its day is.
+TOUCHED_DAYS = """
+    SELECT DISTINCT event.id, (moments.at AT TIME ZONE event.timezone)::date
+    FROM (
         SELECT event_id, unnest(ARRAY[created_at, confirmed_at, ended_at]) AS at FROM bookings_booking
-        WHERE %(since)s::timestamptz IS NULL
-            OR created_at > %(since)s OR confirmed_at > %(since)s OR ended_at > %(since)s
-        UNION ALL
-        SELECT event_id, unnest(ARRAY[joined_at, offered_at]) FROM waitlist_waitlistentry
-        WHERE %(since)s::timestamptz IS NULL OR joined_at > %(since)s OR offered_at > %(since)s OR ended_at > %(since)s
-        UNION ALL
-        SELECT event_id, unnest(ARRAY[joined_at, admitted_at]) FROM waitingroom_place
-        WHERE %(since)s::timestamptz IS NULL OR joined_at > %(since)s OR admitted_at > %(since)s
-        UNION ALL
-        SELECT registration.event_id, attempt.reserved_at FROM registrations_verificationattempt attempt
-        JOIN registrations_registration registration ON registration.id = attempt.registration_id
-        WHERE %(since)s::timestamptz IS NULL OR attempt.reserved_at > %(since)s OR attempt.decided_at > %(since)s
-        UNION ALL
-        SELECT event_id, unnest(ARRAY[created_at, verified_at]) FROM registrations_registration
-        WHERE %(since)s::timestamptz IS NULL OR created_at > %(since)s OR verified_at > %(since)s
-        UNION ALL
-        SELECT registration.event_id, decision.at FROM registrations_reviewdecision decision
-        JOIN registrations_registration registration ON registration.id = decision.registration_id
-        WHERE %(since)s::timestamptz IS NULL OR decision.at > %(since)s
-        UNION ALL
-        SELECT booking.event_id, refund.finished_at FROM payments_refund refund
-        JOIN payments_payment payment ON payment.id = refund.payment_id
-        JOIN bookings_booking booking ON booking.id = payment.booking_id
-        WHERE refund.finished_at IS NOT NULL AND (%(since)s::timestamptz IS NULL OR refund.finished_at > %(since)s)
-    )
-    SELECT DISTINCT place.id, (moments.at AT TIME ZONE place.timezone)::date
-    FROM moments JOIN place ON place.id = moments.event_id WHERE moments.at IS NOT NULL
+        WHERE (%(since)s::timestamptz IS NULL
+            OR created_at > %(since)s OR confirmed_at > %(since)s OR ended_at > %(since)s)
+        AND (%(only)s::uuid[] IS NULL OR event_id = ANY(%(only)s))
+    ) moments JOIN events_event event ON event.id = moments.event_id
+    WHERE moments.at IS NOT NULL
+"""
+
+# Events around which people did something. What happened in a line is written down later than it happened, so a line has news
+# when its journal is longer than what was counted of it.
+TOUCHED_EVENTS = """
+    SELECT room.event_id FROM waitingroom_waitingroom room
+    LEFT JOIN analytics_eventfigures figures ON figures.event_id = room.event_id
+    WHERE %(since)s::timestamptz IS NULL OR room.journal_number <> coalesce(figures.line_counted, 0)
+    UNION
+    SELECT event_id FROM waitlist_waitlistentry
+    WHERE %(since)s::timestamptz IS NULL OR joined_at > %(since)s OR offered_at > %(since)s OR ended_at > %(since)s
+    UNION
+    SELECT registration.event_id FROM registrations_verificationattempt attempt
+    JOIN registrations_registration registration ON registration.id = attempt.registration_id
+    WHERE %(since)s::timestamptz IS NULL OR attempt.reserved_at > %(since)s OR attempt.decided_at > %(since)s
+    UNION
+    SELECT event_id FROM registrations_registration
+    WHERE %(since)s::timestamptz IS NULL OR created_at > %(since)s OR verified_at > %(since)s
+        OR review_requested_at > %(since)s
+    UNION
+    SELECT registration.event_id FROM registrations_reviewdecision decision
+    JOIN registrations_registration registration ON registration.id = decision.registration_id
+    WHERE %(since)s::timestamptz IS NULL OR decision.at > %(since)s
+    UNION
+    SELECT booking.event_id FROM payments_refund refund
+    JOIN payments_payment payment ON payment.id = refund.payment_id
+    JOIN bookings_booking booking ON booking.id = payment.booking_id
+    WHERE refund.finished_at IS NOT NULL AND (%(since)s::timestamptz IS NULL OR refund.finished_at > %(since)s)
 """
 
 # The touched days as rows, with where they begin and end.
-SPAN = """
+SPAN = f"""
     WITH span AS (
         SELECT event.id AS event_id, given.day, event.timezone,
-            given.day::timestamp AT TIME ZONE event.timezone AS begins,
-            (given.day + 1)::timestamp AT TIME ZONE event.timezone AS ends
+            {first_moment("given.day", "event.timezone")} AS begins,
+            {first_moment("(given.day + 1)", "event.timezone")} AS ends
         FROM unnest(%(events)s::uuid[], %(days)s::date[]) AS given (event_id, day)
         JOIN events_event event ON event.id = given.event_id
     )
@@ -52,17 +80,17 @@ SPAN = """
 
 FACTS = """
     , facts AS (
-        SELECT span.event_id, span.timezone, booking.category_id, booking.created_at AS at, 'begun' AS what,
+        SELECT span.*, booking.category_id, booking.created_at AS at, 'begun' AS what,
             booking.quantity, booking.amount_minor, booking.status
         FROM span JOIN bookings_booking booking ON booking.event_id = span.event_id
             AND booking.created_at >= span.begins AND booking.created_at < span.ends
         UNION ALL
-        SELECT span.event_id, span.timezone, booking.category_id, booking.confirmed_at, 'sold',
+        SELECT span.*, booking.category_id, booking.confirmed_at, 'sold',
             booking.quantity, booking.amount_minor, booking.status
         FROM span JOIN bookings_booking booking ON booking.event_id = span.event_id
             AND booking.confirmed_at >= span.begins AND booking.confirmed_at < span.ends
         UNION ALL
-        SELECT span.event_id, span.timezone, booking.category_id, booking.ended_at,
+        SELECT span.*, booking.category_id, booking.ended_at,
             CASE WHEN booking.status = 'expired' THEN 'lapsed' WHEN booking.confirmed_at IS NULL THEN 'given_up'
                 ELSE 'cancelled' END,
             booking.quantity, booking.amount_minor, booking.status
@@ -89,7 +117,7 @@ DAYS = (
     INSERT INTO analytics_salesday (event_id, category_id, day, holds, sold_bookings, sold_tickets, sold_minor,
         cancelled_bookings, cancelled_tickets, cancelled_minor,
         standing_bookings, standing_tickets, standing_minor, given_up, lapsed)
-    SELECT event_id, category_id, (at AT TIME ZONE timezone)::date,"""
+    SELECT event_id, category_id, day,"""
     + COUNTS
     + """,
         count(*) FILTER (WHERE what = 'sold' AND status = 'confirmed'),
@@ -107,7 +135,7 @@ HOURS = (
     + """
     INSERT INTO analytics_saleshour (event_id, category_id, hour, holds, sold_bookings, sold_tickets, sold_minor,
         cancelled_bookings, cancelled_tickets, cancelled_minor)
-    SELECT event_id, category_id, date_trunc('hour', at),"""
+    SELECT event_id, category_id, greatest(begins, date_trunc('hour', at, timezone)),"""
     + COUNTS
     + """
     FROM facts WHERE at > now() - make_interval(days => %(hours_kept)s)
@@ -115,56 +143,58 @@ HOURS = (
     """
 )
 
-PEOPLE = (
-    SPAN
-    + """
-    INSERT INTO analytics_peopleday (event_id, day, lined_up, let_in, waitlisted, offered, checks_passed, checks_missed,
-        checks_returned, refunds, refunded_minor)
-    SELECT span.event_id, span.day, line.joined, line.admitted, waiting.joined, waiting.offered, checks.passed,
-        checks.missed, checks.returned, back.refunds, back.minor
-    FROM span,
-    LATERAL (SELECT count(*) FILTER (WHERE joined_at >= span.begins AND joined_at < span.ends) AS joined,
-        count(*) FILTER (WHERE admitted_at >= span.begins AND admitted_at < span.ends) AS admitted
-        FROM waitingroom_place WHERE event_id = span.event_id) line,
-    LATERAL (SELECT count(*) FILTER (WHERE joined_at >= span.begins AND joined_at < span.ends) AS joined,
-        count(*) FILTER (WHERE offered_at >= span.begins AND offered_at < span.ends) AS offered
-        FROM waitlist_waitlistentry WHERE event_id = span.event_id) waiting,
-    LATERAL (SELECT count(*) FILTER (WHERE attempt.status = 'passed') AS passed,
-        count(*) FILTER (WHERE attempt.status = 'mismatch') AS missed,
-        count(*) FILTER (WHERE attempt.status = 'returned') AS returned
-        FROM registrations_verificationattempt attempt
+PEOPLE = """
+    WITH facts AS (
+        SELECT event_id, joined_at AS at, 'lined_up' AS what, 0 AS minor FROM waitingroom_place WHERE event_id = ANY(%(events)s)
+        UNION ALL
+        SELECT event_id, admitted_at, 'let_in', 0 FROM waitingroom_place WHERE event_id = ANY(%(events)s)
+        UNION ALL
+        SELECT event_id, joined_at, 'waitlisted', 0 FROM waitlist_waitlistentry WHERE event_id = ANY(%(events)s)
+        UNION ALL
+        SELECT event_id, offered_at, 'offered', 0 FROM waitlist_waitlistentry WHERE event_id = ANY(%(events)s)
+        UNION ALL
+        SELECT registration.event_id, attempt.reserved_at, attempt.status, 0 FROM registrations_verificationattempt attempt
         JOIN registrations_registration registration ON registration.id = attempt.registration_id
-        WHERE registration.event_id = span.event_id
-        AND attempt.reserved_at >= span.begins AND attempt.reserved_at < span.ends) checks,
-    LATERAL (SELECT count(*) AS refunds, coalesce(sum(refund.amount_minor), 0) AS minor FROM payments_refund refund
+        WHERE registration.event_id = ANY(%(events)s)
+        UNION ALL
+        SELECT booking.event_id, refund.finished_at, 'refund', refund.amount_minor FROM payments_refund refund
         JOIN payments_payment payment ON payment.id = refund.payment_id
         JOIN bookings_booking booking ON booking.id = payment.booking_id
-        WHERE booking.event_id = span.event_id AND refund.status = 'succeeded'
-        AND refund.finished_at >= span.begins AND refund.finished_at < span.ends) back
-    ORDER BY 1, 2
-    """
-)
+        WHERE booking.event_id = ANY(%(events)s) AND refund.status = 'succeeded'
+    )
+    INSERT INTO analytics_peopleday (event_id, day, lined_up, let_in, waitlisted, offered, checks_passed, checks_missed,
+        checks_returned, refunds, refunded_minor)
+    SELECT event.id, (facts.at AT TIME ZONE event.timezone)::date,
+        count(*) FILTER (WHERE what = 'lined_up'), count(*) FILTER (WHERE what = 'let_in'),
+        count(*) FILTER (WHERE what = 'waitlisted'), count(*) FILTER (WHERE what = 'offered'),
+        count(*) FILTER (WHERE what = 'passed'), count(*) FILTER (WHERE what = 'mismatch'),
+        count(*) FILTER (WHERE what = 'returned'),
+        count(*) FILTER (WHERE what = 'refund'), coalesce(sum(minor), 0)
+    FROM facts JOIN events_event event ON event.id = facts.event_id
+    WHERE facts.at IS NOT NULL AND what <> 'reserved'
+    GROUP BY 1, 2 ORDER BY 1, 2
+"""
 
 CLEAR_DAYS = SPAN + " DELETE FROM analytics_salesday c USING span WHERE c.event_id = span.event_id AND c.day = span.day"
-CLEAR_PEOPLE = (
-    SPAN + " DELETE FROM analytics_peopleday c USING span WHERE c.event_id = span.event_id AND c.day = span.day"
-)
+CLEAR_PEOPLE = "DELETE FROM analytics_peopleday WHERE event_id = ANY(%(events)s)"
 CLEAR_HOURS = (
     SPAN
     + " DELETE FROM analytics_saleshour c USING span"
     + " WHERE c.event_id = span.event_id AND c.hour >= span.begins AND c.hour < span.ends"
 )
 
+# Before people are counted: what a line's journal tells until then is in that count, or the line has news again.
 FIGURES = """
-    INSERT INTO analytics_eventfigures (event_id, buyers, came_again, verification)
-    SELECT event.id, (
-        SELECT count(DISTINCT user_id) FROM bookings_booking WHERE event_id = event.id AND status = 'confirmed'
-    ), 0, '{}'
-    FROM events_event event WHERE event.id = ANY(%(all_events)s) ORDER BY event.id
-    ON CONFLICT (event_id) DO UPDATE SET buyers = excluded.buyers, counted_at = now()
+    INSERT INTO analytics_eventfigures (event_id, timezone, line_counted, buyers, came_again, verification)
+    SELECT event.id, event.timezone,
+        coalesce((SELECT journal_number FROM waitingroom_waitingroom WHERE event_id = event.id), 0),
+        (SELECT count(DISTINCT user_id) FROM bookings_booking WHERE event_id = event.id AND status = 'confirmed'), 0, '{}'
+    FROM events_event event WHERE event.id = ANY(%(events)s) ORDER BY event.id
+    ON CONFLICT (event_id) DO UPDATE SET timezone = excluded.timezone, line_counted = excluded.line_counted,
+        buyers = excluded.buyers, counted_at = now()
 """
 
-# Dearer than the rest (a look per buyer), so once in a while, for the events that were counted since.
+# Dearer than the rest (a look per buyer), so once in a while, for events that were counted since or come after such a one.
 RETURNING = """
     UPDATE analytics_eventfigures figures SET people_counted_at = now(), came_again = (
         SELECT count(DISTINCT booking.user_id) FROM bookings_booking booking
@@ -175,5 +205,8 @@ RETURNING = """
     )
     FROM events_event event
     WHERE event.id = figures.event_id
-    AND (figures.people_counted_at IS NULL OR figures.people_counted_at < figures.counted_at)
+    AND (figures.people_counted_at IS NULL OR EXISTS (
+        SELECT 1 FROM analytics_eventfigures news JOIN events_event earlier ON earlier.id = news.event_id
+        WHERE news.counted_at > figures.people_counted_at
+        AND (earlier.id = event.id OR earlier.starts_at < event.starts_at)))
 """

@@ -1,6 +1,6 @@
 """The admin's own pages: the first one, with today and what waits; and what happened to one booking or person."""
 
-from datetime import date
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -9,112 +9,90 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts.models import User
 from accounts.permissions import may
 from analytics import queries
-from analytics.plots import Plot, bars, steps
+from analytics.pictures import amounts, count, day_plots, hour_plot, percent
+from analytics.plots import steps
 from analytics.timeline import booking_timeline, person_timeline
 from bookings.models import Booking
 from bookings.references import spoken
-from common.money import display as money
-from events.models import Event
+from common.money import display_sum
+
+LATE = timedelta(minutes=5)  # figures older than this say so
 
 
 def staff_dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Add the figures to the context of the admin's first page (unfold's DASHBOARD_CALLBACK), for who may see them."""
     if not may(request.user, "analytics.view_salesday"):
         return context
-    found = queries.dashboard(events=Event.objects.filter(deleted_at__isnull=True))
+    found = queries.dashboard()
+    counted_at = found["counted_at"]
     return context | {
-        "tiles": tiles(found, queries.payment_failures()),
-        "waiting": waiting(queries.to_do()),
-        "plots": plots(found),
+        "tiles": tiles(found),
+        "waiting": [one for one in waiting(found["to_do"]) if request.user.has_perm(one[0])],
+        "plots": [hour_plot(found["hours"]), *day_plots(found["days"])],
         "funnel": steps([(step["step"], step["count"]) for step in found["funnel"]]),
         "top_events": [
             event
             | {"url": reverse("admin:events_event_change", args=[event["event_id"]])}
-            | {"earned": money(event["revenue_minor"], event["currency"])}
+            | {"earned": display_sum(event["revenue_minor"], event["currency"])}
             for event in found["top_events"]
         ],
-        "engagement": found["engagement"],
-        "counted_at": found["counted_at"],
+        "counted_at": counted_at,
+        "late": counted_at is not None and timezone.now() - counted_at > LATE,
         "days": queries.DAYS,
     }
 
 
-def tiles(found: dict[str, Any], failures: int) -> list[tuple[str, str, str]]:
+def tiles(found: dict[str, Any]) -> list[tuple[str, str, str]]:
     """Return label, figure and a further word for each figure on top."""
-    today, seats = found["today"], found["seats"]
-    earned = ", ".join(money(row["revenue_minor"], row["currency"]) for row in today["revenue"]) or "–"
+    today, ever, seats, people = found["today"], found["totals"], found["seats"], found["engagement"]
     free = max(0, seats["capacity"] - seats["sold"] - seats["held"] - seats["offered"])
     return [
-        ("Sold today", f"{today['tickets']:,}", f"in {today['bookings']:,} bookings"),
-        ("Earned today", earned, f"{today['cancelled']:,} cancelled"),
-        ("Free seats", f"{free:,}", f"of {seats['capacity']:,} on sale or to come"),
-        ("Held now", f"{seats['held']:,}", "being paid for"),
-        ("Offered now", f"{seats['offered']:,}", f"{seats['waiting']:,} seats waited for"),
-        ("In line now", f"{found['in_line']:,}", "in waiting rooms"),
-        ("Payments failed", f"{failures:,}", "in 24 hours"),
+        ("Sold today", count(today["tickets"], "ticket"), f"in {count(today['bookings'], 'booking')}"),
+        ("Earned today", amounts(today["revenue"]), f"{count(today['cancelled'], 'booking')} cancelled"),
+        ("Sold ever", count(ever["tickets"], "ticket"), f"{percent(ever['cancellation_rate'])} of sales cancelled"),
+        ("Earned ever", amounts(ever["revenue"]), f"from {count(ever['bookings'], 'booking')}"),
+        ("Free seats", f"{free:,}", f"of {seats['capacity']:,}; {percent(seats['utilisation'])} sold"),
+        ("Held now", count(seats["held"], "seat"), "being paid for"),
+        ("Offered now", count(seats["offered"], "seat"), f"{count(seats['waiting'], 'seat')} waited for"),
+        ("In line now", count(found["in_line"], "person", "people"), "in waiting rooms"),
+        ("Payments failed", f"{found['payment_failures']:,}", "in 24 hours"),
         (
             "People with tickets",
-            f"{found['engagement']['buyers']:,}",
-            f"{found['engagement']['returning']:,} came again",
+            f"{people['buyers']:,}",
+            f"{people['returning']:,} came again, {percent(people['returning_rate'])}",
         ),
     ]
 
 
-def waiting(counts: dict[str, int]) -> list[tuple[str, int, str]]:
-    """Return what waits for somebody, with where to go; nothing is left out, so that zero can be seen."""
+def waiting(counts: dict[str, int]) -> list[tuple[str, str, int, str]]:
+    """
+    Return what waits for somebody: the permission it takes, what it is, how many, where to go.
+
+    Nothing is left out for being zero, so that zero can be seen.
+    """
     return [
         (
+            "registrations.view_registration",
             "Face checks to review",
             counts["checks_to_review"],
             reverse("admin:registrations_registration_changelist") + "?review=waiting",
         ),
-        ("Payments to look at", counts["payments_to_look_at"], reverse("admin:payments_attention_changelist")),
         (
+            "payments.view_attention",
+            "Payments to look at",
+            counts["payments_to_look_at"],
+            reverse("admin:payments_attention_changelist"),
+        ),
+        (
+            "common.view_outboxmessage",
             "Messages given up",
             counts["messages_given_up"],
             reverse("admin:common_outboxmessage_changelist") + "?state=given_up",
-        ),
-    ]
-
-
-def plots(found: dict[str, Any]) -> list[Plot]:
-    """Return the pictures of the page."""
-    hours, days = found["hours"], found["days"]
-    day = [(f"{date.fromisoformat(one['date']):%d %b}", one) for one in days]
-    return [
-        bars(
-            f"Tickets sold per hour, {queries.HOURS} hours",
-            [(f"{one['hour']:%d %b %H:00}", one["tickets"]) for one in hours],
-            what="tickets",
-        ),
-        bars(
-            f"Tickets sold per day, {queries.DAYS} days",
-            [(label, one["tickets"]) for label, one in day],
-            what="tickets",
-        ),
-        bars(
-            f"Cancelled bookings per day, {queries.DAYS} days",
-            [(label, one["cancelled"]) for label, one in day],
-            what="cancellations",
-        ),
-        bars(
-            f"Face checks passed per day, {queries.DAYS} days",
-            [(label, one["checks_passed"]) for label, one in day],
-            what="checks passed",
-        ),
-        bars(
-            f"Face checks missed per day, {queries.DAYS} days",
-            [(label, one["checks_missed"]) for label, one in day],
-            what="checks missed",
-        ),
-        bars(
-            f"Joined a waitlist per day, {queries.DAYS} days",
-            [(label, one["waitlisted"]) for label, one in day],
-            what="people",
         ),
     ]
 

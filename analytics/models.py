@@ -87,6 +87,10 @@ class EventFigures(models.Model):
     """What can not be added up from days: distinct people, and where registrations stand."""
 
     event = models.OneToOneField("events.Event", on_delete=models.CASCADE, primary_key=True, related_name="+")
+    timezone = models.CharField(
+        max_length=64, blank=True, default="", db_default="", help_text="By whose clock the days were counted."
+    )
+    line_counted = models.BigIntegerField(default=0, db_default=0, help_text="How far the line's journal was counted.")
     buyers = models.PositiveIntegerField(default=0, help_text="People with tickets now.")
     came_again = models.PositiveIntegerField(
         default=0, help_text="Of these, who had tickets of an earlier event of ours."
@@ -100,10 +104,13 @@ class EventFigures(models.Model):
 
 
 class Cursor(models.Model):
-    """Until when news was counted; one row."""
+    """Until when news was counted, and what was true of the whole house then; one row."""
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     counted_until = models.DateTimeField()
+    in_line = models.PositiveIntegerField(default=0, db_default=0, help_text="People in waiting rooms.")
+    payment_failures = models.PositiveIntegerField(default=0, db_default=0, help_text="In the 24 hours before.")
+    messages_given_up = models.PositiveIntegerField(default=0, db_default=0)
 
     class Meta:
         constraints = [models.CheckConstraint(condition=models.Q(id=1), name="analytics_cursor_is_one")]

@@ -1,9 +1,10 @@
 """An organiser's own pages: their events, and how each one's sale goes."""
 
-from datetime import date
 from uuid import UUID
 
 from django.core.paginator import Paginator
+from django.db.models import Case, F, When
+from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -11,15 +12,19 @@ from django.views.decorators.http import require_safe
 
 from accounts.models import User
 from analytics import queries
-from analytics.plots import Plot, bars, steps
+from analytics.pictures import amounts, day_plots, earnings_plot, hour_plot
+from analytics.plots import steps, strip
 from common.errors import Forbidden
-from common.money import display as money
+from common.money import display_sum
 from common.pages import members_only, page
 from events.models import Event
 from events.queries import get_event_to_change, with_categories
 from events.standing import standing_of
 
 PER_PAGE = 20
+# What is still to come first, soonest first; then what is over, latest first.
+TO_COME = Case(When(ends_at__gt=Now(), then=F("starts_at")))
+ORDER = (TO_COME.asc(nulls_last=True), F("starts_at").desc(), "id")
 
 
 class NotAnOrganiser(Forbidden):
@@ -43,21 +48,34 @@ def organiser(request: HttpRequest) -> User:
 @page
 @members_only
 def own_events(request: HttpRequest) -> HttpResponse:
-    """The organiser's events, those to come first, with how full each is."""
-    mine = with_categories(Event.objects.filter(created_by=organiser(request), deleted_at__isnull=True))
-    shown = Paginator(mine.order_by("-starts_at", "id"), PER_PAGE).get_page(request.GET.get("page"))
+    """The organiser's events, those to come first, with how full each is, and how all of them sell."""
+    owner = organiser(request)
+    mine = Event.objects.filter(created_by=owner, deleted_at__isnull=True)
+    shown = Paginator(with_categories(mine).order_by(*ORDER), PER_PAGE).get_page(request.GET.get("page"))
     now = timezone.now()
     rows = [
         {
             "event": event,
             "standing": standing_of(event, now=now),
             "sold": sold,
-            "share": queries.rate(sold, event.total_tickets),
+            "full": strip(queries.rate(sold, event.total_tickets)),
+            "scans": may_scan(owner, event),
         }
         for event in shown
         for sold in [sum(category.inventory.sold for category in event.categories.all())]
     ]
-    return render(request, "organiser/events.html", {"rows": rows, "pages": shown, "section": "organiser"})
+    context = {"rows": rows, "pages": shown, "scans": any(row["scans"] for row in rows), "section": "organiser"}
+    if rows:
+        sums = queries.sums_of(mine)
+        days = queries.house_days(mine)
+        context |= {
+            "today": sums["today"],
+            "totals": sums["totals"],
+            "earned_today": amounts(sums["today"]["revenue"]),
+            "earned": amounts(sums["totals"]["revenue"]),
+            "plot": day_plots(days)[0],
+        }
+    return render(request, "organiser/events.html", context)
 
 
 @require_safe
@@ -65,40 +83,40 @@ def own_events(request: HttpRequest) -> HttpResponse:
 @members_only
 def event_figures(request: HttpRequest, event_id: UUID) -> HttpResponse:
     """How one event's sale goes: seats, money, days, people, checks."""
-    event = get_event_to_change(event_id=event_id, viewer=organiser(request))
-    stats = queries.event_statistics(event=event)
-    only = Event.objects.filter(pk=event.pk)
-    days = queries.days_of(only)
+    viewer = organiser(request)
+    event = get_event_to_change(event_id=event_id, viewer=viewer)
+    history = queries.event_history(event=event)
+    stats = queries.event_statistics(event=event, history=history)
+    today = queries.local_today(event)
+    days = queries.days_of(history, last=today, columns=queries.SALES | queries.EARNED)
+    hours = queries.hours_of(Event.objects.filter(pk=event.pk), zone=event.timezone)
+    first, others = day_plots(days)[0], day_plots(days)[1:]
     context = {
         "event": event,
         "stats": stats,
         "standing": standing_of(event, now=timezone.now()),
-        "revenue": money(stats["revenue_minor"], event.currency),
-        "categories": [one | {"earned": money(one["revenue_minor"], event.currency)} for one in stats["categories"]],
-        "plots": pictures(queries.hours_of(only), days),
+        "scans": may_scan(viewer, event),
+        "revenue": display_sum(stats["revenue_minor"], event.currency),
+        "categories": [
+            one | {"earned": display_sum(one["revenue_minor"], event.currency)} for one in stats["categories"]
+        ],
+        # Quiet ones say so in a word; those of people only where there were any.
+        "plots": [
+            hour_plot(hours),
+            first,
+            earnings_plot(days, event.currency),
+            *(plot for plot in others if not plot.is_empty),
+        ],
         "funnel": steps([(step["step"], step["count"]) for step in queries.funnel(days)]),
-        "checks": [(name.replace("_", " ").capitalize(), count) for name, count in stats["verification"].items()],
+        "checks": [(name.replace("_", " ").capitalize(), number) for name, number in stats["verification"].items()],
         "days": queries.DAYS,
         "section": "organiser",
     }
     return render(request, "organiser/figures.html", context)
 
 
-def pictures(hours: list[dict], days: list[dict]) -> list[Plot]:
-    """Return the pictures of an event that show anything; of the first two always."""
-    day = [(f"{date.fromisoformat(one['date']):%d %b}", one) for one in days]
-    always = [
-        bars(
-            f"Tickets per hour, {queries.HOURS} hours",
-            [(f"{one['hour']:%d %b %H:00} UTC", one["tickets"]) for one in hours],
-            what="tickets",
-        ),
-        bars(f"Tickets per day, {queries.DAYS} days", [(label, one["tickets"]) for label, one in day], what="tickets"),
-    ]
-    others = [
-        bars("Cancelled bookings per day", [(label, one["cancelled"]) for label, one in day], what="cancellations"),
-        bars("Joined the waitlist per day", [(label, one["waitlisted"]) for label, one in day], what="people"),
-        bars("Face checks passed per day", [(label, one["checks_passed"]) for label, one in day], what="checks passed"),
-        bars("Face checks missed per day", [(label, one["checks_missed"]) for label, one in day], what="checks missed"),
-    ]
-    return always + [plot for plot in others if not plot.is_empty]
+def may_scan(viewer: User, event: Event) -> bool:
+    """Whether this person may stand at the event's gate: its organiser, or staff with the right; a draft has none."""
+    if event.status == Event.Status.DRAFT:
+        return False
+    return event.created_by_id == viewer.pk or any(viewer.has_perm(right) for right in ("gate.scan", "gate.supervise"))

@@ -1,30 +1,88 @@
-"""Reads of figures: a number of statements and rows that does not grow with the number of bookings."""
+"""
+Reads of figures: a number of statements and rows that does not grow with the number of bookings.
+
+What can change by the second and is one look at a few rows (seats, what waits for staff) is of this moment; everything else is
+as of `counted_at`, at most ANALYTICS_SECONDS ago.
+"""
 
 from collections import defaultdict
-from collections.abc import Iterable
-from datetime import date, timedelta
+from collections.abc import Iterable, Mapping
+from datetime import UTC, date, timedelta
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
-from django.db.models import DateField, DateTimeField, F, Func, Q, QuerySet, Sum
-from django.db.models.functions import Cast, Now
+from django.db import connection
+from django.db.models import (
+    BigIntegerField,
+    Count,
+    DateField,
+    DateTimeField,
+    F,
+    Func,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Sum,
+    UUIDField,
+    Value,
+)
+from django.db.models.functions import Cast, Coalesce, Now
 from django.utils import timezone
 
 from analytics.models import Cursor, EventFigures, PeopleDay, SalesDay, SalesHour
 from bookings.models import Booking
-from bookings.waitingroom.models import Place
-from common.models import OutboxMessage
 from common.money import to_decimal
 from events.models import Event, SeatInventory
-from payments.models import Attention, Payment
-from registrations.models import Registration
 
 DAYS = 30
 HOURS = 48
 TOP = 10
+SOLD = (
+    "holds",
+    "sold_bookings",
+    "sold_tickets",
+    "sold_minor",
+    "cancelled_bookings",
+    "standing_bookings",
+    "standing_tickets",
+    "standing_minor",
+    "given_up",
+    "lapsed",
+)
 PEOPLE = ("lined_up", "let_in", "waitlisted", "offered", "checks_passed", "checks_missed", "checks_returned", "refunds")
 SALES = {"holds": "holds", "tickets": "sold_tickets", "bookings": "sold_bookings", "cancelled": "cancelled_bookings"}
-IN_LINE = ("waiting", "called", "active", "parked")
+EARNED = {"earned_minor": "sold_minor"}  # where all is of one currency
+STEPS = (("Joined the line", "lined_up"), ("Let in", "let_in"), ("Held seats", "holds"), ("Paid", "bookings"))
+HOUR = timedelta(hours=1)
+
+# One row: the seats of what is on sale or to come, people who hold tickets, what waits for staff, and the job's counts.
+HOUSE = """
+    SELECT seats.*, people.*,
+        (SELECT count(*) FROM registrations_registration WHERE review_requested_at IS NOT NULL) AS checks_to_review,
+        (SELECT count(*) FROM payments_attention WHERE resolved_at IS NULL) AS payments_to_look_at,
+        coalesce(counted.messages_given_up, 0) AS messages_given_up,
+        coalesce(counted.payment_failures, 0) AS payment_failures,
+        coalesce(counted.in_line, 0) AS in_line,
+        counted.counted_until AS counted_at
+    FROM (
+        SELECT coalesce(sum(seat.capacity), 0)::bigint AS capacity, coalesce(sum(seat.sold), 0)::bigint AS sold,
+            coalesce(sum(seat.held), 0)::bigint AS held, coalesce(sum(seat.offered), 0)::bigint AS offered,
+            coalesce(sum(seat.waiting), 0)::bigint AS waiting
+        FROM events_seatinventory seat JOIN events_ticketcategory category ON category.id = seat.category_id
+        JOIN events_event event ON event.id = category.event_id
+        WHERE event.deleted_at IS NULL AND event.status = 'published' AND event.ends_at > now()
+    ) seats
+    CROSS JOIN (
+        SELECT coalesce(sum(figures.buyers), 0)::bigint AS buyers, coalesce(sum(figures.came_again), 0)::bigint AS returning
+        FROM analytics_eventfigures figures JOIN events_event event ON event.id = figures.event_id
+        WHERE event.deleted_at IS NULL
+    ) people
+    LEFT JOIN analytics_cursor counted ON true
+"""
+SEATS = ("capacity", "sold", "held", "offered", "waiting")
+TO_DO = ("checks_to_review", "payments_to_look_at", "messages_given_up")
 
 
 def money(amount_minor: int, currency: str) -> dict[str, Any]:
@@ -37,24 +95,28 @@ def rate(part: int, whole: int) -> float:
     return round(part / whole, 4) if whole else 0.0
 
 
-def event_statistics(*, event: Event) -> dict[str, Any]:
-    """
-    Return the figures of one event, loaded with its categories, in five statements.
+def total(rows: Iterable[Mapping[str, Any]], name: str) -> int:
+    """Return the sum of one column."""
+    return sum(row[name] for row in rows)
 
-    Seats are of this moment. Money and days are as of `counted_at`, at most ANALYTICS_SECONDS ago: revenue is what confirmed
-    bookings cost, and what was cancelled went back and is not in it. Days are those of the event's place.
+
+# -- One event --------------------------------------------------------------------------------------------------------
+def event_statistics(*, event: Event, history: list[dict[str, Any]] | None = None) -> dict[str, Any]:
     """
-    days = list(SalesDay.objects.filter(event=event))
-    people = PeopleDay.objects.filter(event=event).aggregate(**{name: Sum(name) for name in PEOPLE})
-    figures = EventFigures.objects.filter(pk=event.pk).first()
+    Return the figures of one event, loaded with its categories, in two statements (one where its `history` is given).
+
+    Seats are of this moment. Revenue is what confirmed bookings cost; what was cancelled went back and is not in it. Days are
+    those of the event's place.
+    """
+    history = event_history(event=event) if history is None else history
+    now = moment_of(event)
     categories = list(event.categories.all())
-    holding = Booking.objects.filter(category__in=categories, status=Booking.Status.PENDING).count()
     stock = [category.inventory for category in categories]
     capacity, sold = sum(row.capacity for row in stock), sum(row.sold for row in stock)
     revenue: dict[UUID, int] = defaultdict(int)
-    for row in days:
-        revenue[row.category_id] += row.standing_minor
-    ever_sold, cancelled = total(days, "sold_bookings"), total(days, "cancelled_bookings")
+    for row in history:
+        revenue[row["category_id"]] += row["standing_minor"]
+    cancelled = total(history, "cancelled_bookings")
     return {
         "event_id": event.pk,
         "status": event.status,
@@ -66,17 +128,17 @@ def event_statistics(*, event: Event) -> dict[str, Any]:
         "available": event.available_tickets,
         "utilisation": rate(sold, capacity),
         "currency": event.currency,
-        **money(sum(revenue.values()), event.currency),
+        **money(total(history, "standing_minor"), event.currency),
         "bookings": {
-            "confirmed": total(days, "standing_bookings"),
-            "cancelled": cancelled + total(days, "given_up"),
-            "expired": total(days, "lapsed"),
-            "holding": holding,
+            "confirmed": total(history, "standing_bookings"),
+            "cancelled": cancelled + total(history, "given_up"),
+            "expired": total(history, "lapsed"),
+            "holding": now["holding"],
         },
-        "cancellation_rate": rate(cancelled, ever_sold),
-        "buyers": figures.buyers if figures else 0,
-        "returning_buyers": figures.came_again if figures else 0,
-        "people": {name: people[name] or 0 for name in PEOPLE},
+        "cancellation_rate": rate(cancelled, total(history, "sold_bookings")),
+        "buyers": now["buyers"] or 0,
+        "returning_buyers": now["came_again"] or 0,
+        "people": {name: total(history, name) for name in PEOPLE},
         "categories": [
             {
                 "id": category.pk,
@@ -91,128 +153,190 @@ def event_statistics(*, event: Event) -> dict[str, Any]:
             }
             for category in categories
         ],
-        "trend": trend(days, event.currency),
-        "verification": figures.verification if figures else {},
-        "counted_at": figures.counted_at if figures else None,
+        "trend": trend(history, event.currency),
+        "verification": now["verification"] or {},
+        "counted_at": now["counted_at"],
     }
 
 
-def total(days: Iterable[SalesDay], name: str) -> int:
-    """Return the sum of one column."""
-    return sum(getattr(day, name) for day in days)
+def event_history(*, event: Event) -> list[dict[str, Any]]:
+    """Return every day of an event: a row per category that had sales, one without category for its people."""
+    only = Event.objects.filter(pk=event.pk)
+    return history(SalesDay.objects.filter(event__in=only), PeopleDay.objects.filter(event__in=only), by_category=True)
 
 
-def trend(days: Iterable[SalesDay], currency: str) -> list[dict[str, Any]]:
+def moment_of(event: Event) -> dict[str, Any]:
+    """Return what an event's rows do not say by day: holds of this moment, buyers, outcomes, when it was counted."""
+    holding = Booking.objects.filter(category__event=OuterRef("pk"), status=Booking.Status.PENDING)
+    figures = EventFigures.objects.filter(pk=OuterRef("pk"))
+    found = (
+        Event.objects.filter(pk=event.pk)
+        .annotate(
+            holding=Coalesce(Subquery(holding.order_by().values("status").annotate(n=Count("pk")).values("n")), 0),
+            buyers=Subquery(figures.values("buyers")),
+            came_again=Subquery(figures.values("came_again")),
+            verification=Subquery(figures.values("verification")),
+            counted_at=Subquery(Cursor.objects.values("counted_until")),
+        )
+        .values("holding", "buyers", "came_again", "verification", "counted_at")
+        .get()
+    )
+    return dict(found)
+
+
+def trend(rows: Iterable[dict[str, Any]], currency: str) -> list[dict[str, Any]]:
     """Return bookings, tickets and revenue of each day on which something was sold that still stands."""
-    found: dict[Any, list[SalesDay]] = defaultdict(list)
-    for row in days:
-        found[row.day].append(row)
+    found: dict[date, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        found[row["day"]].append(row)
     return [
         {
             "date": day.isoformat(),
-            "bookings": total(rows, "standing_bookings"),
-            "tickets": total(rows, "standing_tickets"),
-            **money(total(rows, "standing_minor"), currency),
+            "bookings": total(of_day, "standing_bookings"),
+            "tickets": total(of_day, "standing_tickets"),
+            **money(total(of_day, "standing_minor"), currency),
         }
-        for day, rows in sorted(found.items())
-        if total(rows, "standing_bookings")
+        for day, of_day in sorted(found.items())
+        if total(of_day, "standing_bookings")
     ]
 
 
-def hours_of(events: QuerySet[Event]) -> list[dict[str, Any]]:
-    """Return tickets, bookings and holds of each of the last HOURS hours, oldest first, quiet ones included."""
-    now = timezone.now().replace(minute=0, second=0, microsecond=0)
-    hours = [now - timedelta(hours=back) for back in reversed(range(HOURS))]
+# -- Days and hours ---------------------------------------------------------------------------------------------------
+def history(
+    sales: QuerySet[SalesDay], people: QuerySet[PeopleDay], *, by_category: bool = False
+) -> list[dict[str, Any]]:
+    """Return, in one statement, the days of these rows added up: SOLD and PEOPLE of each, 0 where the row is of the other."""
+    nothing = Value(0, BigIntegerField())
+    nobody = Value(None, UUIDField())
+    no_people, no_sales = {f"of_{name}": nothing for name in PEOPLE}, {f"of_{name}": nothing for name in SOLD}
+    by_day = sales.order_by()
+    sold = by_day.values_list("day", "category_id") if by_category else by_day.values_list("day").annotate(whose=nobody)
+    rows = sold.annotate(**{f"of_{name}": Sum(name) for name in SOLD}, **no_people).union(
+        people.order_by()
+        .values_list("day")
+        .annotate(whose=nobody, **no_sales, **{f"of_{name}": Sum(name) for name in PEOPLE}),
+        all=True,
+    )
+    return [dict(zip(("day", "category_id", *SOLD, *PEOPLE), row, strict=True)) for row in rows]
+
+
+def days_of(rows: Iterable[dict[str, Any]], *, last: date, columns: dict[str, str] = SALES) -> list[dict[str, Any]]:
+    """Return what happened on each of DAYS days, oldest first, quiet ones included; `columns` says under which name."""
+    found: dict[date, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        found[row["day"]].append(row)
+    names = columns | {name: name for name in PEOPLE}
+    return [
+        {"date": day.isoformat(), **{name: total(found[day], column) for name, column in names.items()}}
+        for day in (last - timedelta(days=back) for back in reversed(range(DAYS)))
+    ]
+
+
+def house_days(events: QuerySet[Event]) -> list[dict[str, Any]]:
+    """
+    Return the last DAYS days of many events, each event's day being that of its place.
+
+    Somewhere it may be tomorrow already: the last day is the latest one of which there is something.
+    """
+    today = timezone.now().date()
+    recent = {"event__in": events, "day__gt": today - timedelta(days=DAYS)}
+    rows = history(SalesDay.objects.filter(**recent), PeopleDay.objects.filter(**recent))
+    return days_of(rows, last=max([today, *(row["day"] for row in rows)]))
+
+
+def hours_of(events: QuerySet[Event], *, zone: str = "UTC") -> list[dict[str, Any]]:
+    """Return tickets, bookings and holds of each of the last HOURS hours by a place's clock, oldest first."""
+    now = timezone.now().astimezone(ZoneInfo(zone))
+    first = now.replace(minute=0, second=0, microsecond=0).astimezone(UTC) - (HOURS - 1) * HOUR
     found = (
-        SalesHour.objects.filter(event__in=events, hour__gte=hours[0])
+        SalesHour.objects.filter(event__in=events, hour__gte=first)
         .order_by()
         .values_list("hour")
         .annotate(Sum("sold_tickets"), Sum("sold_bookings"), Sum("holds"))
     )
-    known = {row[0]: row[1:] for row in found}
     names = ("tickets", "bookings", "holds")
-    return [{"hour": hour, **dict(zip(names, known.get(hour, (0, 0, 0)), strict=True))} for hour in hours]
-
-
-def days_of(events: QuerySet[Event]) -> list[dict[str, Any]]:
-    """Return what happened on each of the last DAYS days, oldest first, quiet ones included."""
-    today = timezone.now().date()
-    days = [today - timedelta(days=back) for back in reversed(range(DAYS))]
-    sales = per_day(SalesDay.objects.filter(event__in=events, day__gte=days[0]), SALES)
-    people = per_day(
-        PeopleDay.objects.filter(event__in=events, day__gte=days[0]), dict(zip(PEOPLE, PEOPLE, strict=True))
-    )
-    return [
-        {
-            "date": day.isoformat(),
-            **sales.get(day, dict.fromkeys(SALES, 0)),
-            **people.get(day, dict.fromkeys(PEOPLE, 0)),
-        }
-        for day in days
+    hours: list[dict[str, Any]] = [
+        {"hour": (first + back * HOUR).astimezone(now.tzinfo), **dict.fromkeys(names, 0)} for back in range(HOURS)
     ]
+    for at, *counts in found:
+        row = hours[
+            min((at - first) // HOUR, HOURS - 1)
+        ]  # places whose hours begin at half past count in the hour before
+        for name, count in zip(names, counts, strict=True):
+            row[name] += count
+    return hours
 
 
-def per_day(rows: QuerySet[Any], columns: dict[str, str]) -> dict[date, dict[str, int]]:
-    """Add columns up over the rows of each day; `columns` says under which name."""
-    found = rows.order_by().values_list("day").annotate(*(Sum(column) for column in columns.values()))
-    return {row[0]: dict(zip(columns, row[1:], strict=True)) for row in found}
-
-
-def today_of(events: QuerySet[Event]) -> dict[str, Any]:
-    """Return what was sold, earned and cancelled today, each event's day being that of its place."""
+# -- Many events ------------------------------------------------------------------------------------------------------
+def sums_of(events: QuerySet[Event]) -> dict[str, Any]:
+    """Return, in one statement, what was sold today (each event's day being that of its place) and ever, by currency."""
     here = Func(F("event__timezone"), Now(), function="timezone", output_field=DateTimeField())
-    found = list(
-        SalesDay.objects.filter(event__in=events, day=Cast(here, DateField()))
+    today = Q(day=Cast(here, DateField()))
+    rows = list(
+        SalesDay.objects.filter(event__in=events)
         .order_by()
-        .values_list("event__currency")
-        .annotate(Sum("sold_bookings"), Sum("sold_tickets"), Sum("sold_minor"), Sum("cancelled_bookings"), Sum("holds"))
+        .values(currency=F("event__currency"))
+        .annotate(
+            bookings_today=Sum("sold_bookings", filter=today, default=0),
+            tickets_today=Sum("sold_tickets", filter=today, default=0),
+            minor_today=Sum("sold_minor", filter=today, default=0),
+            cancelled_today=Sum("cancelled_bookings", filter=today, default=0),
+            holds_today=Sum("holds", filter=today, default=0),
+            standing=Sum("standing_bookings"),
+            tickets=Sum("standing_tickets"),
+            minor=Sum("standing_minor"),
+            ever=Sum("sold_bookings"),
+            gone=Sum("cancelled_bookings"),
+        )
+        .order_by("currency")
     )
     return {
-        "bookings": sum(row[1] for row in found),
-        "tickets": sum(row[2] for row in found),
-        "cancelled": sum(row[4] for row in found),
-        "holds": sum(row[5] for row in found),
-        "revenue": [{"currency": row[0], **money(row[3], row[0])} for row in sorted(found)],
+        "today": {
+            "bookings": total(rows, "bookings_today"),
+            "tickets": total(rows, "tickets_today"),
+            "cancelled": total(rows, "cancelled_today"),
+            "holds": total(rows, "holds_today"),
+            "revenue": [
+                {"currency": row["currency"], **money(row["minor_today"], row["currency"])}
+                for row in rows
+                if row["bookings_today"]
+            ],
+        },
+        "totals": {
+            "bookings": total(rows, "standing"),
+            "tickets": total(rows, "tickets"),
+            "cancellation_rate": rate(total(rows, "gone"), total(rows, "ever")),
+            "revenue": [
+                {"currency": row["currency"], **money(row["minor"], row["currency"])} for row in rows if row["standing"]
+            ],
+        },
     }
-
-
-def seats_of(events: QuerySet[Event]) -> dict[str, int]:
-    """Return the seats of what is on sale or to come, as they are now."""
-    current = events.filter(status=Event.Status.PUBLISHED, ends_at__gt=Now())
-    names = ("capacity", "sold", "held", "offered", "waiting")
-    found = SeatInventory.objects.filter(category__event__in=current).aggregate(**{name: Sum(name) for name in names})
-    return {name: found[name] or 0 for name in names}
 
 
 def top_events(events: QuerySet[Event]) -> list[dict[str, Any]]:
     """Return the events that sold most tickets in the last DAYS days, with how full they are and how much was cancelled."""
-    recent = Q(day__gt=Now() - timedelta(days=DAYS))
-    ranked = list(
+    seats = SeatInventory.objects.filter(category__event=OuterRef("event_id")).order_by().values("category__event")
+    ranked = (
         SalesDay.objects.filter(event__in=events)
         .order_by()
         .values("event_id", "event__name", "event__currency")
         .annotate(
-            recent=Sum("sold_tickets", filter=recent, default=0),
+            recent=Sum("sold_tickets", filter=Q(day__gt=Now() - timedelta(days=DAYS)), default=0),
             ever=Sum("sold_bookings"),
             gone=Sum("cancelled_bookings"),
             minor=Sum("standing_minor"),
+            capacity=Subquery(seats.annotate(n=Sum("capacity")).values("n")),
+            sold=Subquery(seats.annotate(n=Sum("sold")).values("n")),
         )
-        .order_by("-recent", "event__name")[:TOP]
+        .filter(recent__gt=0)
+        .order_by("-recent", "event__name", "event_id")[:TOP]
     )
-    ids = [row["event_id"] for row in ranked]
-    seats = {
-        row["category__event_id"]: row
-        for row in SeatInventory.objects.filter(category__event_id__in=ids)
-        .order_by()
-        .values("category__event_id")
-        .annotate(capacity=Sum("capacity"), sold=Sum("sold"))
-    }
     return [
         {
             "event_id": row["event_id"],
             "name": row["event__name"],
             "tickets": row["recent"],
-            "utilisation": rate(*(seats[row["event_id"]][name] for name in ("sold", "capacity"))),
+            "utilisation": rate(row["sold"] or 0, row["capacity"] or 0),
             "cancellation_rate": rate(row["gone"], row["ever"]),
             "currency": row["event__currency"],
             **money(row["minor"], row["event__currency"]),
@@ -221,45 +345,43 @@ def top_events(events: QuerySet[Event]) -> list[dict[str, Any]]:
     ]
 
 
-def engagement_of(events: QuerySet[Event]) -> dict[str, Any]:
-    """Return how many tickets people hold and how many come again, added up over events."""
-    found = EventFigures.objects.filter(event__in=events).aggregate(buyers=Sum("buyers"), returning=Sum("came_again"))
-    buyers, returning = found["buyers"] or 0, found["returning"] or 0
-    return {"buyers": buyers, "returning": returning, "returning_rate": rate(returning, buyers)}
+def house() -> dict[str, Any]:
+    """Return what is one row for the whole house."""
+    with connection.cursor() as cursor:
+        cursor.execute(HOUSE)
+        names = [column.name for column in cursor.description]
+        return dict(zip(names, cursor.fetchone(), strict=True))
 
 
-def to_do() -> dict[str, int]:
-    """Return what waits for staff."""
+def dashboard() -> dict[str, Any]:
+    """Return the figures of the whole house in five statements, however many events and bookings there are."""
+    events = Event.objects.filter(deleted_at__isnull=True)
+    now = house()
+    days = house_days(events)
     return {
-        "checks_to_review": Registration.objects.filter(review_requested_at__isnull=False).count(),
-        "payments_to_look_at": Attention.objects.filter(resolved_at__isnull=True).count(),
-        "messages_given_up": OutboxMessage.objects.filter(failed_at__isnull=False).count(),
-    }
-
-
-def dashboard(*, events: QuerySet[Event]) -> dict[str, Any]:
-    """Return the figures of many events at once, in nine statements however many bookings there are."""
-    days = days_of(events)
-    counted = Cursor.objects.first()
-    return {
-        "today": today_of(events),
-        "seats": seats_of(events),
-        "in_line": Place.objects.filter(event__in=events, state__in=IN_LINE).count(),
+        **sums_of(events),
+        "seats": {**{name: now[name] for name in SEATS}, "utilisation": rate(now["sold"], now["capacity"])},
+        "in_line": now["in_line"],
         "hours": hours_of(events),
         "days": days,
         "funnel": funnel(days),
         "top_events": top_events(events),
-        "engagement": engagement_of(events),
-        "counted_at": counted.counted_until if counted else None,
+        "engagement": {
+            "buyers": now["buyers"],
+            "returning": now["returning"],
+            "returning_rate": rate(now["returning"], now["buyers"]),
+        },
+        "to_do": {name: now[name] for name in TO_DO},
+        "payment_failures": now["payment_failures"],
+        "counted_at": now["counted_at"],
     }
 
 
 def funnel(days: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the steps from the line to a paid ticket over the last DAYS days."""
-    steps = (("Joined the line", "lined_up"), ("Let in", "let_in"), ("Held seats", "holds"), ("Paid", "bookings"))
-    return [{"step": words, "count": sum(day[name] for day in days)} for words, name in steps]
+    """Return the steps from the line to a paid ticket over these days."""
+    return [{"step": words, "count": total(days, name)} for words, name in STEPS]
 
 
-def payment_failures() -> int:
-    """Return how many payments failed in the last day."""
-    return Payment.objects.filter(created_at__gt=Now() - timedelta(days=1)).exclude(last_error="").count()
+def local_today(event: Event) -> date:
+    """Return which day it is at an event's place."""
+    return timezone.now().astimezone(ZoneInfo(event.timezone)).date()

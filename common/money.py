@@ -43,5 +43,10 @@ def display(amount_minor: int, currency: str) -> str:
     """Return the amount as a person reads it: `€49.00`, `¥500`, `CHF 12.00`, or `Free`."""
     if amount_minor == 0:
         return "Free"
+    return display_sum(amount_minor, currency)
+
+
+def display_sum(amount_minor: int, currency: str) -> str:
+    """Return what was earned or is owed as a person reads it; nothing is `€0.00`, not free."""
     amount = f"{to_decimal(amount_minor, currency):,.{exponent(currency)}f}"
     return f"{SYMBOLS[currency]}{amount}" if currency in SYMBOLS else f"{currency} {amount}"

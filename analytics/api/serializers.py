@@ -81,12 +81,20 @@ class TodayOut(serializers.Serializer):
     revenue = CurrencyOut(many=True)
 
 
+class TotalsOut(serializers.Serializer):
+    bookings = serializers.IntegerField(help_text="Confirmed ones.")
+    tickets = serializers.IntegerField()
+    cancellation_rate = serializers.FloatField(help_text="Cancelled of all that were ever confirmed, 0 to 1.")
+    revenue = CurrencyOut(many=True)
+
+
 class SeatsOut(serializers.Serializer):
     capacity = serializers.IntegerField()
     sold = serializers.IntegerField()
     held = serializers.IntegerField()
     offered = serializers.IntegerField()
     waiting = serializers.IntegerField()
+    utilisation = serializers.FloatField(help_text="Sold of capacity, 0 to 1.")
 
 
 class HourOut(serializers.Serializer):
@@ -130,7 +138,8 @@ class ToDoOut(serializers.Serializer):
 
 
 class DashboardOut(serializers.Serializer):
-    today = TodayOut()
+    today = TodayOut(help_text="Each event's day is that of its place.")
+    totals = TotalsOut(help_text="Of every event, ever.")
     seats = SeatsOut(help_text="Of events that are on sale or to come, now.")
     in_line = serializers.IntegerField()
     hours = HourOut(many=True, help_text="The last 48 hours.")
@@ -140,4 +149,6 @@ class DashboardOut(serializers.Serializer):
     engagement = EngagementOut()
     to_do = ToDoOut()
     payment_failures = serializers.IntegerField(help_text="Payments that failed in the last 24 hours.")
-    counted_at = serializers.DateTimeField(allow_null=True)
+    counted_at = serializers.DateTimeField(
+        allow_null=True, help_text="As of when everything was counted but seats, checks and payments to look at."
+    )

@@ -36,14 +36,7 @@ class DashboardView(APIView):
         summary="How the house does, in figures",
     )
     def get(self, request: Request) -> Answer:
-        events = Event.objects.filter(deleted_at__isnull=True)
-        return Answer(
-            {
-                **queries.dashboard(events=events),
-                "to_do": queries.to_do(),
-                "payment_failures": queries.payment_failures(),
-            }
-        )
+        return Answer(queries.dashboard())
 
 
 class AllEventsView(APIView):

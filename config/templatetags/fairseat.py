@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from bookings.references import spoken
 from common import money
+from common.clocks import zone_name
 from events.artwork import VERSION
 
 register = template.Library()
@@ -100,12 +101,6 @@ def hour(at: datetime, tz: str = "UTC", form: str = "") -> SafeString:
     local = at.astimezone(zone(tz))
     text = f"{local:%H:%M} {zone_name(local)}" if form == "zone" else f"{local:%H:%M}"
     return format_html('<time datetime="{}">{}</time>', iso(at), text)
-
-
-def zone_name(local: datetime) -> str:
-    """Return a zone's short name, or its offset where the name is only digits (`+07`)."""
-    name = local.tzname() or "UTC"
-    return f"UTC{name}" if name[:1] in "+-" else name
 
 
 @register.simple_tag

@@ -47,7 +47,7 @@ def test_organiser_finds_their_events_and_how_each_sells(
 
     expect(page.get_by_role("heading", level=1)).to_have_text(concert.name)
     expect(page.locator(".tiles > div").first).to_contain_text("2")
-    expect(page.get_by_role("img", name="Tickets per day")).to_be_visible()
+    expect(page.get_by_role("img", name="Tickets sold per day")).to_be_visible()
 
 
 def test_organisers_pages_are_clean(browse: Callable[..., Page], organiser: User, ana: User, concert: Event) -> None:

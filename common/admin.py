@@ -4,17 +4,27 @@ How staff see rows: what their role lets them read, nothing edited by hand; what
 Who does not work on every organiser's events sees, here and only here, the rows of their own events.
 """
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from django.contrib.admin import ModelAdmin as DjangoModelAdmin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.utils import unquote
+from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth import get_permission_codename
 from django.core.exceptions import ValidationError
+from django.db import DataError
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.urls import URLPattern
 from unfold.admin import ModelAdmin, TabularInline
 
 EVERY_EVENT = "accounts.every_event"
+# What the database, or a field, makes of words that can not be an id, a day or a number.
+NONSENSE = (ValueError, ValidationError, OverflowError, DataError)
 
 
 class ReadOnlyAdmin(ModelAdmin):
@@ -27,6 +37,27 @@ class ReadOnlyAdmin(ModelAdmin):
     show_full_result_count = False
     # The lookup from a row to who made its event; "" where rows belong to no event.
     organiser_path: str = ""
+
+    def get_urls(self) -> list[URLPattern]:
+        """Let every page of a row, Django's and those of the actions, look first whether there is one for who asks."""
+        plain = (f"{self.opts.app_label}_{self.opts.model_name}_{page}" for page in ("change", "history", "delete"))
+        of_rows = {*plain, *(one.action_name for one in self._get_base_actions_detail())}
+        urls: list[URLPattern] = super().get_urls()
+        for url in urls:
+            if url.name in of_rows:
+                url.callback = self.about_a_row(url.callback)
+        return urls
+
+    def about_a_row(self, view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+        """Return a view that answers 404 to staff about a row that is none to them; nobody else is told even that."""
+
+        @wraps(view)
+        def look_first(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+            if self.admin_site.has_permission(request):
+                self.in_scope(request, unquote(kwargs["object_id"]))
+            return view(request, *args, **kwargs)
+
+        return look_first
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return self.scoped(request, super().get_queryset(request))
@@ -42,13 +73,64 @@ class ReadOnlyAdmin(ModelAdmin):
         return super().has_view_permission(request) and self.in_scope(request, obj)
 
     def in_scope(self, request: HttpRequest, obj: Any) -> bool:
-        """Whether this row, or the row of this id, is one that this member of staff works on; None asks about none."""
-        if obj is None or request.user.has_perm(EVERY_EVENT):
+        """
+        Whether this row, or the row of this id, is one that this member of staff works on; None asks about none.
+
+        :raises Http404: if it is not: to whom a row is not shown there is none
+        """
+        if obj is None:
             return True
+        wanted = getattr(obj, "pk", obj)
+        known: set[tuple[str, str]] = request.__dict__.setdefault("rows_in_scope", set())
+        key = (self.opts.label, str(wanted))
+        if key not in known:
+            if self.find(request, wanted) is None:
+                raise Http404
+            known.add(key)
+        return True
+
+    def find(self, request: HttpRequest, object_id: Any) -> Any:
+        """Return the row of this id that this member of staff works on; None for any other, and for what is no id."""
         try:
-            return self.get_queryset(request).filter(pk=getattr(obj, "pk", obj)).exists()
-        except (ValueError, ValidationError):
+            return self.get_queryset(request).filter(pk=object_id).first()
+        except NONSENSE:
+            return None
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """Load the row of a page; what is no id has none."""
+        try:
+            found = super().get_object(request, object_id, from_field)
+        except NONSENSE:
+            return None
+        if found is not None:
+            request.__dict__.setdefault("rows_in_scope", set()).add((self.opts.label, str(found.pk)))
+        return found
+
+    def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> HttpResponse:
+        """A page of no row is no page; Django would send staff to the first page of the admin."""
+        raise Http404
+
+    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
+        """Make the list; words of an address that mean nothing lead to the whole list, as Django's own checks do."""
+        try:
+            return super().get_changelist_instance(request)
+        except NONSENSE as error:
+            raise IncorrectLookupParameters(error) from error
+
+    def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+        """Run an action on the marked rows; what was sent by hand and is no id marks nothing."""
+        sent = request.POST.copy()
+        sent.setlist(ACTION_CHECKBOX_NAME, [text for text in sent.getlist(ACTION_CHECKBOX_NAME) if self.is_id(text)])
+        request.POST = sent  # type: ignore[assignment]
+        return super().response_action(request, queryset)
+
+    def is_id(self, text: str) -> bool:
+        """Whether this can be the id of a row."""
+        try:
+            self.opts.pk.to_python(text)
+        except NONSENSE:
             return False
+        return "\x00" not in text
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -334,6 +334,7 @@ WEBHOOK_PRIVATE_ADDRESSES = env_bool("WEBHOOK_PRIVATE_ADDRESSES", False)  # for 
 GATE_OPENS_SECONDS = env_int("GATE_OPENS_SECONDS", 4 * 3600, high=30 * 86_400)  # before the event starts
 GATE_LIST_SECONDS = env_int("GATE_LIST_SECONDS", 86_400, low=60, high=604_800)  # how long an offline list is good
 GATE_FACE_TRIES = env_int("GATE_FACE_TRIES", 3, high=20)  # faces compared per ticket; then an ID
+GATE_SIGHT_SECONDS = env_int("GATE_SIGHT_SECONDS", 3, high=60)  # a code seen again within it at a device is the same sight
 
 # -- Notifications ----------------------------------------------------------------------------------------------------
 SMS_BACKEND = env("SMS_BACKEND", "")  # dotted path of a class with send(to, text, key); empty: no text messages
@@ -402,6 +403,7 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = True
+FORMAT_MODULE_PATH = ["config.formats"]
 STATIC_URL = "/static/"
 STATIC_ROOT = env_path("STATIC_ROOT", DATA_DIR / "static")
 STATICFILES_DIRS = [BASE_DIR / "static"]
@@ -410,7 +412,7 @@ STORAGES = {
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
         if DEBUG
-        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        else "config.static_files.HashedStaticFiles"
     },
     # Faces: no web address leads here, and a client of S3 is told nothing but how to upload one file.
     "faces": {
@@ -489,6 +491,8 @@ UNFOLD = {
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": "config.admin.icon"}],
     "ENVIRONMENT": "config.admin.environment",
     "DASHBOARD_CALLBACK": "analytics.dashboard.staff_dashboard",
+    "SIDEBAR": {"navigation": "config.navigation.navigation"},
+    "ACCOUNT": {"navigation": "config.navigation.account_links"},
     "STYLES": ["config.admin.stylesheet"],
     "BORDER_RADIUS": "10px",
     "COLORS": {
@@ -497,8 +501,8 @@ UNFOLD = {
             "100": "#E0DCF9",
             "200": "#C9C0FF",
             "300": "#A99CFF",
-            "400": "#8675F0",
-            "500": "#6656E3",
+            "400": "#B5AAFF",
+            "500": "#9D8FFA",
             "600": "#4B3BD6",
             "700": "#3D2FB3",
             "800": "#2F2589",

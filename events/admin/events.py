@@ -57,6 +57,7 @@ class CategoryInline(ReadOnlyInline):
 @admin.register(Event)
 class EventAdmin(CatalogueAdmin):
     organiser_path = "created_by"
+    change_form_before_template = "admin/events/event_links.html"
     list_display = ["name", "coloured_status", "starts_at", "location", "taken", "price_from", "created_by"]
     list_filter = ["status", "requires_face_verification", "queue_enabled", "starts_at"]
     search_fields = ["name", "location", "created_by__email"]

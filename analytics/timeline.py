@@ -3,20 +3,22 @@ What happened, in order: to one booking, or to one person. Put together from the
 not say anything that did not happen; faces, codes and scores are not in it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
+from django.conf import settings
 from django.db.models import Q
 from django.urls import reverse
+from django.utils.module_loading import import_string
 
 from accounts.models import Notification, StaffAction
-from bookings.models import Booking, BookingTransition, TicketChange, TicketHandover
+from bookings.models import Booking, BookingTransition, Ticket, TicketChange, TicketHandover
 from bookings.references import spoken
 from bookings.waitingroom.models import Place
 from common.money import display as money
-from payments.models import Payment, Refund
+from payments.models import Attention, Payment, Refund
 from registrations.models import Registration, ReviewDecision, VerificationAttempt
 from waitlist.models import WaitlistEntry
 
@@ -36,46 +38,83 @@ class Moment(NamedTuple):
 def booking_timeline(*, booking: Booking) -> list[Moment]:
     """Return everything that happened to a booking, oldest first, in a fixed number of statements."""
     payments = list(Payment.objects.filter(booking=booking))
+    refunds = list(Refund.objects.filter(payment__in=payments))
+    tickets = list(Ticket.objects.filter(booking=booking).values_list("pk", flat=True))
     found = [
-        Moment(booking.created_at, "Offered" if booking.source == "waitlist" else "Held", f"{booking.quantity} seats"),
+        Moment(booking.created_at, begun(booking), terms(booking)),
         *transitions(Q(booking=booking)),
         *payment_moments(payments),
-        *refund_moments(Refund.objects.filter(payment__in=payments)),
+        *refund_moments(refunds),
+        *attention_moments(payments),
         *ticket_moments(Q(ticket__booking=booking)),
         *handover_moments(Q(ticket__booking=booking)),
-        *staff_moments(Q(object_type="booking", object_id=str(booking.pk))),
+        *further_moments(Q(booking=booking)),
+        *staff_moments(
+            {
+                "booking": [booking.pk],
+                "ticket": tickets,
+                "payment": [payment.pk for payment in payments],
+                "refund": [refund.pk for refund in refunds],
+            }
+        ),
     ]
     return in_order(found)
 
 
 def person_timeline(*, user_id: UUID) -> list[Moment]:
     """Return what a person did and what was done for them, oldest first, the newest MOST of each kind."""
+    bookings = list(Booking.objects.filter(user_id=user_id).select_related("event").order_by("-created_at")[:MOST])
+    entries = list(WaitlistEntry.objects.filter(user_id=user_id).select_related("event").order_by("-joined_at")[:MOST])
+    registrations = list(
+        Registration.objects.filter(user_id=user_id).select_related("event").order_by("-created_at")[:MOST]
+    )
     found = [
         *(
             Moment(
                 booking.created_at,
-                "Was offered tickets" if booking.source == "waitlist" else "Held tickets",
-                f"{booking.quantity} × {booking.event.name}",
+                begun(booking),
+                f"{terms(booking)}, {booking.event.name}",
                 url=reverse("admin:bookings_booking_change", args=[booking.pk]),
             )
-            for booking in Booking.objects.filter(user_id=user_id)
-            .select_related("event")
-            .order_by("-created_at")[:MOST]
+            for booking in bookings
         ),
         *transitions(Q(booking__user_id=user_id), named=True),
         *payment_moments(Payment.objects.filter(booking__user_id=user_id).order_by("-created_at")[:MOST]),
         *refund_moments(Refund.objects.filter(payment__booking__user_id=user_id).order_by("-created_at")[:MOST]),
         *ticket_moments(Q(to_holder_id=user_id) | Q(from_holder_id=user_id)),
+        *further_moments(Q(holder_id=user_id) | Q(booking__user_id=user_id)),
         *line_moments(user_id),
-        *waitlist_moments(user_id),
-        *check_moments(user_id),
+        *waitlist_moments(entries),
+        *check_moments(user_id, registrations),
         *(
             Moment(row.created_at, "Was told", row.kind.replace("_", " "))
             for row in Notification.objects.filter(user_id=user_id).order_by("-created_at")[:MOST]
         ),
-        *staff_moments(Q(object_type="user", object_id=str(user_id))),
+        *staff_moments(
+            {
+                "user": [user_id],
+                "booking": [booking.pk for booking in bookings],
+                "registration": [one.pk for one in registrations],
+                "waitlist_entry": [entry.pk for entry in entries],
+            }
+        ),
     ]
     return in_order(found)
+
+
+def begun(booking: Booking) -> str:
+    """Return how a booking began."""
+    if booking.comp:
+        return "Given for free"
+    return "Offered" if booking.source == "waitlist" else "Held"
+
+
+def terms(booking: Booking) -> str:
+    """Return how many seats a booking is for, at which price."""
+    seats = f"{booking.quantity} seat{'' if booking.quantity == 1 else 's'}"
+    price = "" if booking.comp else f", {money(booking.amount_minor, booking.currency)}"
+    less = f" ({money(booking.discount_minor, booking.currency)} less by a code)" if booking.discount_minor else ""
+    return f"{seats}{price}{less}"
 
 
 def in_order(moments: list[Moment]) -> list[Moment]:
@@ -93,9 +132,9 @@ def transitions(which: Q, *, named: bool = False) -> Iterator[Moment]:
         yield Moment(row.at, words.get(row.to_status, row.to_status), more)
 
 
-def payment_moments(payments: object) -> Iterator[Moment]:
+def payment_moments(payments: Iterable[Payment]) -> Iterator[Moment]:
     """Yield when payments were begun and what came of them."""
-    for payment in payments:  # type: ignore[attr-defined]
+    for payment in payments:
         url = reverse("admin:payments_payment_change", args=[payment.pk])
         yield Moment(payment.created_at, "Payment begun", money(payment.amount_minor, payment.currency), url=url)
         if payment.settled_at:
@@ -103,14 +142,29 @@ def payment_moments(payments: object) -> Iterator[Moment]:
             yield Moment(payment.settled_at, f"Payment {payment.status}", more, url=url)
 
 
-def refund_moments(refunds: object) -> Iterator[Moment]:
+def refund_moments(refunds: Iterable[Refund]) -> Iterator[Moment]:
     """Yield when money was sent back and whether it arrived."""
-    for refund in refunds:  # type: ignore[attr-defined]
+    for refund in refunds:
         amount = money(refund.amount_minor, refund.currency)
         url = reverse("admin:payments_refund_change", args=[refund.pk])
         yield Moment(refund.created_at, "Refund asked for", f"{amount}, {refund.reason.replace('_', ' ')}", url=url)
         if refund.finished_at:
             yield Moment(refund.finished_at, f"Refund {refund.status}", amount, url=url)
+
+
+def attention_moments(payments: Sequence[Payment]) -> Iterator[Moment]:
+    """Yield what staff had to decide about these payments, and what they decided."""
+    for row in Attention.objects.filter(payment__in=payments).order_by("-created_at")[:MOST]:
+        yield Moment(row.created_at, "Money to look at", row.get_kind_display())
+        if row.resolved_at:
+            yield Moment(row.resolved_at, "Money looked at", row.resolution)
+
+
+def further_moments(tickets: Q) -> Iterator[Moment]:
+    """Yield what apps beside this one tell of tickets (settings.TIMELINE_SOURCES)."""
+    for path in settings.TIMELINE_SOURCES:
+        for row in import_string(path)(tickets=Ticket.objects.filter(tickets), most=MOST):
+            yield Moment(*row)
 
 
 def ticket_moments(which: Q) -> Iterator[Moment]:
@@ -140,9 +194,9 @@ def line_moments(user_id: UUID) -> Iterator[Moment]:
             yield Moment(place.ended_at, f"Line: {place.state.replace('_', ' ')}", place.event.name)
 
 
-def waitlist_moments(user_id: UUID) -> Iterator[Moment]:
+def waitlist_moments(entries: Sequence[WaitlistEntry]) -> Iterator[Moment]:
     """Yield a person's places on waitlists."""
-    for entry in WaitlistEntry.objects.filter(user_id=user_id).select_related("event").order_by("-joined_at")[:MOST]:
+    for entry in entries:
         url = reverse("admin:waitlist_waitlistentry_change", args=[entry.pk])
         yield Moment(entry.joined_at, "Joined the waitlist", f"{entry.quantity} × {entry.event.name}", url=url)
         if entry.offered_at:
@@ -151,9 +205,9 @@ def waitlist_moments(user_id: UUID) -> Iterator[Moment]:
             yield Moment(entry.ended_at, f"Waitlist: {entry.status}", entry.event.name, url=url)
 
 
-def check_moments(user_id: UUID) -> Iterator[Moment]:
+def check_moments(user_id: UUID, registrations: Sequence[Registration]) -> Iterator[Moment]:
     """Yield a person's registrations, face checks and what staff decided about them."""
-    for one in Registration.objects.filter(user_id=user_id).select_related("event").order_by("-created_at")[:MOST]:
+    for one in registrations:
         url = reverse("admin:registrations_registration_change", args=[one.pk])
         yield Moment(one.created_at, "Registered", one.event.name, url=url)
         if one.verified_at:
@@ -169,7 +223,12 @@ def check_moments(user_id: UUID) -> Iterator[Moment]:
         yield Moment(decision.at, what, decision.reason, who=decision.staff.display_name)
 
 
-def staff_moments(which: Q) -> Iterator[Moment]:
-    """Yield what staff did, with their reason."""
+def staff_moments(objects: Mapping[str, Sequence[object]]) -> Iterator[Moment]:
+    """Yield what staff did to these objects, by their type, with their reason."""
+    which = Q(pk__in=[])
+    for kind, ids in objects.items():
+        if ids:
+            which |= Q(object_type=kind, object_id__in=[str(one) for one in ids])
     for row in StaffAction.objects.filter(which).select_related("actor").order_by("-at")[:MOST]:
-        yield Moment(row.at, row.action.replace("_", " ").capitalize(), row.reason, who=row.actor.display_name)
+        what = row.action.rpartition(".")[2].replace("_", " ").capitalize()
+        yield Moment(row.at, what, row.reason, who=row.actor.display_name)

@@ -225,6 +225,7 @@ ERASURE_STEPS = [  # called before a person is erased, see accounts.services.pro
     "registrations.erasure.anonymise_registrations",
     "faceverify.services.erase_faces",
 ]
+TIMELINE_SOURCES = ["gate.timeline.scans_of"]  # what else the histories of bookings and people tell
 
 # -- Selling ----------------------------------------------------------------------------------------------------------
 HOLD_SECONDS = env_int("HOLD_SECONDS", 600, low=5, high=86_400)

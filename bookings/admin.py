@@ -3,22 +3,19 @@
 from typing import Any
 from uuid import UUID
 
-from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
+from django.shortcuts import redirect
 from unfold.decorators import action, display
-from unfold.forms import BaseDialogForm
-from unfold.widgets import UnfoldAdminTextareaWidget
 
 from accounts.exports import ExportableAdmin
 from bookings.codes_admin import extend_event_admin
 from bookings.models import Booking, BookingSeat, BookingTransition, Ticket, TicketChange, TicketHandover
 from bookings.references import normalise_reference, spoken
 from bookings.services import cancel_booking_by_staff
-from common.admin import ReadOnlyAdmin, ReadOnlyInline, redirect_from_dialog
-from common.errors import FairseatError
+from common.admin import ReadOnlyAdmin, ReadOnlyInline
+from common.admin_actions import ReasonForm, ServiceAdmin, dialog_action, reason_field
 from common.money import display as money
 from common.money import to_decimal
 
@@ -33,14 +30,8 @@ TICKET_COLOURS = {"unassigned": "warning", "active": "success", "used": "info", 
 HANDOVER_COLOURS = {"open": "info", "accepted": "warning", "taken": "success"}
 
 
-class ReasonForm(BaseDialogForm):
-    """Why staff does this; it is kept in the audit."""
-
-    reason = forms.CharField(
-        max_length=500,
-        widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}),
-        help_text="Kept with your name. The buyer does not read it.",
-    )
+class CancelForm(ReasonForm):
+    reason = reason_field(help_text="Kept with your name. The buyer does not read it.")
 
 
 class TicketInline(ReadOnlyInline):
@@ -81,7 +72,7 @@ class HistoryInline(ReadOnlyInline):
 
 
 @admin.register(Booking)
-class BookingAdmin(ExportableAdmin, ReadOnlyAdmin):
+class BookingAdmin(ExportableAdmin, ServiceAdmin):
     organiser_path = "event__created_by"
     list_display = [
         "spoken_reference",
@@ -102,7 +93,7 @@ class BookingAdmin(ExportableAdmin, ReadOnlyAdmin):
     ordering = ["-created_at", "id"]
     inlines = [TicketInline, BookingSeatInline, HistoryInline]
     actions = ["export_csv", "export_xlsx"]
-    actions_detail = ["cancel_one"]
+    actions_detail = ["refund", "cancel_one"]
     change_form_before_template = "admin/analytics/booking_links.html"
     export_related = ["event", "category", "user"]
     export_columns = [
@@ -173,30 +164,28 @@ class BookingAdmin(ExportableAdmin, ReadOnlyAdmin):
         reference = normalise_reference(search_term)
         return (found | queryset.filter(reference=reference) if len(reference) == 8 else found), duplicates
 
-    @action(
-        description="Cancel this booking",
-        url_path="cancel",
-        permissions=["act"],
-        icon="cancel",
-        dialog={
-            "title": "Cancel this booking",
-            "description": "Its seats are free from now on, its tickets let nobody in, and what was paid goes back.",
-            "form_class": ReasonForm,
-            "form_submit_text": "Cancel the booking",
-        },
-    )
-    def cancel_one(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
-        self.cancel(request, UUID(object_id), form.cleaned_data["reason"])
-        return redirect_from_dialog(request, reverse("admin:bookings_booking_change", args=[object_id]))
+    def has_refund_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.has_perm("payments.refund_payment") and self.in_scope(request, obj)
 
-    def cancel(self, request: HttpRequest, booking_id: UUID, reason: str) -> None:
-        """Call the service and tell what came of it."""
-        try:
-            booking = cancel_booking_by_staff(booking_id=booking_id, actor_id=request.user.pk, reason=reason)
-        except FairseatError as error:
-            self.message_user(request, error.text, messages.ERROR)
-        else:
-            self.message_user(request, f"Booking {spoken(booking.reference)} is cancelled.", messages.SUCCESS)
+    @action(description="Refund", url_path="refund", permissions=["refund"], icon="undo")
+    def refund(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return redirect("admin:payments_refund_booking", UUID(object_id))
+
+    @dialog_action(
+        "Cancel this booking",
+        path="cancel",
+        icon="cancel",
+        title="Cancel this booking",
+        about="Its seats are free from now on, its tickets let nobody in, and all that was paid goes back.",
+        form=CancelForm,
+        submit="Cancel the booking",
+    )
+    def cancel_one(self, request: HttpRequest, form: CancelForm, object_id: str) -> HttpResponse:
+        given = {"actor_id": request.user.pk, "reason": form.cleaned_data["reason"]}
+        reference = spoken(self.find(request, object_id).reference)
+        done = f"Booking {reference} is cancelled."
+        self.attempt(request, done, cancel_booking_by_staff, booking_id=UUID(object_id), **given)
+        return self.back_to(request, object_id)
 
 
 class HandoverInline(ReadOnlyInline):

@@ -3,22 +3,21 @@
 from typing import Any
 from uuid import UUID
 
-from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
+from django.shortcuts import redirect
 from unfold.decorators import action, display
 from unfold.forms import BaseDialogForm
-from unfold.widgets import UnfoldAdminTextareaWidget
 
 from accounts.exports import ExportableAdmin
 from bookings.references import spoken
-from common.admin import ReadOnlyAdmin, ReadOnlyInline, redirect_from_dialog
-from common.errors import FairseatError
+from common.admin import ReadOnlyAdmin, ReadOnlyInline
+from common.admin_actions import ReasonForm, ServiceAdmin, dialog_action
 from common.money import display as money
 from common.money import to_decimal
 from payments import services
+from payments.desk import REFUND, RefundDesk
 from payments.models import Attention, Payment, Refund, StripeEvent
 
 PAYMENT_COLOURS = {
@@ -29,14 +28,6 @@ PAYMENT_COLOURS = {
     "cancelled": "default",
 }
 REFUND_COLOURS = {"requested": "warning", "sent": "info", "succeeded": "success", "failed": "danger"}
-
-
-class ReasonForm(BaseDialogForm):
-    """Why staff does this, or what was done; it is kept in the audit."""
-
-    reason = forms.CharField(
-        max_length=500, widget=UnfoldAdminTextareaWidget(attrs={"rows": 3}), help_text="Kept with your name."
-    )
 
 
 class RefundInline(ReadOnlyInline):
@@ -52,21 +43,8 @@ class AttentionInline(ReadOnlyInline):
     readonly_fields = fields
 
 
-class ServiceAdmin(ReadOnlyAdmin):
-    """A list whose actions call a service and say what came of it."""
-
-    def attempt(self, request: HttpRequest, done: str, call: Any, **arguments: Any) -> None:
-        """Call a service; its refusal is a message."""
-        try:
-            call(**arguments)
-        except FairseatError as error:
-            messages.error(request, error.text)
-        else:
-            messages.success(request, done)
-
-
 @admin.register(Payment)
-class PaymentAdmin(ExportableAdmin, ServiceAdmin):
+class PaymentAdmin(RefundDesk, ExportableAdmin, ServiceAdmin):
     organiser_path = "booking__event__created_by"
     actions = ["export_csv", "export_xlsx"]
     export_related = ["booking__event"]
@@ -99,7 +77,8 @@ class PaymentAdmin(ExportableAdmin, ServiceAdmin):
     search_help_text = "Intent, booking reference or mail"
     ordering = ["-created_at", "id"]
     inlines = [RefundInline, AttentionInline]
-    actions_detail = ["compare", "send_back"]
+    actions_list = ["refund_one"]
+    actions_detail = ["refund_its_booking", "compare", "send_back"]
     fieldsets = [
         (
             None,
@@ -115,7 +94,7 @@ class PaymentAdmin(ExportableAdmin, ServiceAdmin):
                 ]
             },
         ),
-        ("Money", {"fields": ["asked", "received", "returned", "use"]}),
+        ("Money", {"fields": ["asked", "received", "returned", "kept", "use"]}),
         ("Times", {"fields": ["created_at", "settled_at", "next_check_at", "tries"]}),
     ]
 
@@ -139,43 +118,64 @@ class PaymentAdmin(ExportableAdmin, ServiceAdmin):
     def returned(self, payment: Payment) -> str:
         return money(payment.refunded_minor, payment.currency) if payment.refunded_minor else "–"
 
-    @action(
-        description="Compare with the provider",
-        url_path="compare",
-        permissions=["act"],
+    @display(description="Kept by staff", ordering="kept_minor")
+    def kept(self, payment: Payment) -> str:
+        return money(payment.kept_minor, payment.currency) if payment.kept_minor else "–"
+
+    def has_refund_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return request.user.has_perm(REFUND) and self.in_scope(request, obj)
+
+    @action(description="Refund a booking", url_path="find", permissions=["refund"], icon="undo")
+    def refund_one(self, request: HttpRequest) -> HttpResponse:
+        return redirect("admin:payments_refund_find")
+
+    @action(description="Refund", url_path="refund", permissions=["refund"], icon="undo")
+    def refund_its_booking(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return redirect("admin:payments_refund_booking", self.find(request, object_id).booking_id)
+
+    @dialog_action(
+        "Compare with the provider",
+        path="compare",
         icon="sync",
-        dialog={
-            "title": "Compare with the provider",
-            "description": "The provider is asked how this payment and its refunds stand, and our rows follow.",
-            "form_class": BaseDialogForm,
-            "form_submit_text": "Compare",
-        },
+        title="Compare with the provider",
+        about="The provider is asked how this payment and its refunds stand, and our rows follow.",
+        form=BaseDialogForm,
+        submit="Compare",
     )
     def compare(self, request: HttpRequest, form: BaseDialogForm, object_id: str) -> HttpResponse:
         self.attempt(request, "Compared.", services.reconcile_intent, payment_id=UUID(object_id))
-        return redirect_from_dialog(request, reverse("admin:payments_payment_change", args=[object_id]))
+        return self.back_to(request, object_id)
 
-    @action(
-        description="Send the money back",
-        url_path="send-back",
-        permissions=["act"],
-        icon="undo",
-        dialog={
-            "title": "Send the money back",
-            "description": "All that is left of this payment goes back to the card. A paid booking is cancelled instead.",
-            "form_class": ReasonForm,
-            "form_submit_text": "Send it back",
-        },
+    @dialog_action(
+        "Send the money back",
+        path="send-back",
+        icon="currency_exchange",
+        title="Send the money back",
+        about="All that is left of this payment goes back to the card. A booking that stands is refunded instead.",
+        submit="Send it back",
     )
     def send_back(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
         given = {"actor_id": request.user.pk, "reason": form.cleaned_data["reason"]}
         self.attempt(request, "On its way.", services.return_payment_by_staff, payment_id=UUID(object_id), **given)
-        return redirect_from_dialog(request, reverse("admin:payments_payment_change", args=[object_id]))
+        return self.back_to(request, object_id)
 
 
 @admin.register(Refund)
-class RefundAdmin(ServiceAdmin):
+class RefundAdmin(ExportableAdmin, ServiceAdmin):
     organiser_path = "payment__booking__event__created_by"
+    actions = ["export_csv", "export_xlsx"]
+    export_related = ["payment__booking__event"]
+    export_columns = [
+        ("booking", "payment.booking.reference"),
+        ("event", "payment.booking.event.name"),
+        ("amount", lambda refund: to_decimal(refund.amount_minor, refund.currency)),
+        ("currency", "currency"),
+        ("why", "reason"),
+        ("status", "status"),
+        ("problem", "last_error"),
+        ("asked for at", "created_at"),
+        ("finished at", "finished_at"),
+    ]
     list_display = [
         "key",
         "booking_reference",
@@ -204,22 +204,18 @@ class RefundAdmin(ServiceAdmin):
     def coloured_status(self, refund: Refund) -> str:
         return refund.status
 
-    @action(
-        description="Try again",
-        url_path="retry",
-        permissions=["act"],
+    @dialog_action(
+        "Try again",
+        path="retry",
         icon="replay",
-        dialog={
-            "title": "Try this refund again",
-            "description": "It is sent now. One that the bank sent back is replaced by a new one.",
-            "form_class": ReasonForm,
-            "form_submit_text": "Try again",
-        },
+        title="Try this refund again",
+        about="It is sent now. One that the bank sent back is replaced by a new one.",
+        submit="Try again",
     )
     def try_again(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
         given = {"actor_id": request.user.pk, "reason": form.cleaned_data["reason"]}
         self.attempt(request, "It is tried again.", services.retry_refund_by_staff, refund_id=UUID(object_id), **given)
-        return redirect_from_dialog(request, reverse("admin:payments_refund_changelist"))
+        return self.back_to_list(request)
 
 
 @admin.register(Attention)
@@ -237,22 +233,18 @@ class AttentionAdmin(ServiceAdmin):
     def amount(self, question: Attention) -> str:
         return money(question.amount_minor, question.currency) if question.amount_minor and question.currency else "–"
 
-    @action(
-        description="Answer",
-        url_path="answer",
-        permissions=["act"],
+    @dialog_action(
+        "Answer",
+        path="answer",
         icon="check",
-        dialog={
-            "title": "What was done about it?",
-            "description": "It leaves the list of open questions.",
-            "form_class": ReasonForm,
-            "form_submit_text": "Take it off the list",
-        },
+        title="What was done about it?",
+        about="It leaves the list of open questions.",
+        submit="Take it off the list",
     )
     def answer(self, request: HttpRequest, form: ReasonForm, object_id: str) -> HttpResponse:
         given = {"actor_id": request.user.pk, "reason": form.cleaned_data["reason"]}
         self.attempt(request, "Answered.", services.resolve_by_staff, attention_id=int(object_id), **given)
-        return redirect_from_dialog(request, reverse("admin:payments_attention_changelist"))
+        return self.back_to_list(request)
 
 
 @admin.register(StripeEvent)

@@ -2,7 +2,7 @@
 
 from payments.services.intents import IntentView, checkout_url, claim_payment, create_intent, hosted_payment_url
 from payments.services.reconciling import grant_graces, reconcile_due, reconcile_intent
-from payments.services.refunds import deliver_due_refunds, request_refund, retry_refund, return_payment
+from payments.services.refunds import deliver_due_refunds, failed_refunds, request_refund, retry_refund, return_payment
 from payments.services.returns import Plan, plan_return, refund_booking, where_seats_go
 from payments.services.settlement import close_payment, confirm_by_client, end_payments, resolve, settle_intent
 from payments.services.staff import resolve_by_staff, retry_refund_by_staff, return_payment_by_staff
@@ -18,6 +18,7 @@ __all__ = [
     "create_intent",
     "deliver_due_refunds",
     "end_payments",
+    "failed_refunds",
     "grant_graces",
     "handle_webhook",
     "hosted_payment_url",

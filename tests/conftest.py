@@ -8,11 +8,13 @@ cluster of the tests' own is started under `.data/test` and stopped by the last 
 import fcntl
 import os
 import socket
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import IO
 from urllib.parse import parse_qs, urlsplit
 
@@ -45,6 +47,8 @@ def set_environment() -> None:
         given = urlsplit(os.environ["REDIS_URL"])
         database = int(parse_qs(given.query).get("db", ["0"])[0] or given.path.strip("/") or 0) + INDEX
         os.environ["REDIS_URL"] = f"{os.environ['REDIS_URL'].partition('?')[0]}?db={database}"
+    if XDIST_WORKER:  # the files of one process (faces, the payment sandbox's memory) are none of another's business
+        os.environ["DATA_DIR"] = str(Path(os.environ["DATA_DIR"], XDIST_WORKER))
     os.environ |= {
         "DJANGO_SETTINGS_MODULE": "config.settings",
         "DEBUG": "1",
@@ -139,6 +143,15 @@ def _clean_redis() -> None:
         client.delete(*keys)
 
 
+@pytest.fixture(autouse=True)
+def _one_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the rate limits' clock still, so that no test straddles the end of a window."""
+    from common import ratelimit
+
+    now = time.time()
+    monkeypatch.setattr(ratelimit, "time", SimpleNamespace(time=lambda: now))
+
+
 @pytest.fixture
 def api() -> "Api":  # noqa: F821
     """An API client that is nobody; `api.as_user(user)` is one that speaks for `user`."""
@@ -214,6 +227,8 @@ def live_site(django_db_setup: None) -> Iterator[LiveSite]:
     home = Path(os.environ["DATA_DIR"], f"live-{XDIST_WORKER or 'alone'}")
     home.mkdir(parents=True, exist_ok=True)
     supervisor.clear_orphans(home)
+    for memory in settings.DATA_DIR.glob("sandbox.sqlite3*"):  # what an earlier run left to be announced
+        memory.unlink()
     database = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{connection.settings_dict['NAME']}").geturl()
     parts = [part for part in supervisor.parts() if part.name != "beat"]
     log = home / "site.log"
@@ -239,7 +254,7 @@ def _site_at_rest(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
         return
     request.getfixturevalue("transactional_db")
-    request.getfixturevalue("live_site")
+    site = request.getfixturevalue("live_site")
     let_worker_listen(True)
     yield
     from tests.waiting import eventually
@@ -248,6 +263,7 @@ def _site_at_rest(request: pytest.FixtureRequest) -> Iterator[None]:
 
     def at_rest_for_a_while() -> bool:
         nonlocal calm
+        forget_payments(site.sandbox_url)
         calm = calm + 1 if site_is_at_rest() else 0
         return calm == 5
 
@@ -265,6 +281,15 @@ def let_worker_listen(listen: bool) -> None:
     change = app.control.add_consumer if listen else app.control.cancel_consumer
     # A worker that is only just starting does not hear the first call.
     eventually(lambda: change("celery", reply=True, timeout=2, limit=1), seconds=60, what="the worker did not answer")
+
+
+def forget_payments(sandbox_url: str) -> None:
+    """Have the running payment sandbox announce no more of what this test did: it would come in the middle of another."""
+    import requests
+    from django.conf import settings
+
+    headers = {"Authorization": f"Bearer {settings.STRIPE_SECRET_KEY}"}
+    requests.post(f"{sandbox_url}/sandbox/forget", headers=headers, timeout=60).raise_for_status()
 
 
 def site_is_at_rest() -> bool:

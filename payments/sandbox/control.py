@@ -45,6 +45,10 @@ class Control:
                     self.store.hasten_timers()
                 self.webhooks.wake.set()
                 return Reply(200, {})
+            case ["POST", "forget"]:
+                self.webhooks.forget()
+                self.switches.reset(self.fresh)
+                return Reply(200, {})
             case ["GET", "events"]:
                 with self.store.transaction():
                     events = self.store.all("event", parent=request.params.get("about"))

@@ -148,6 +148,11 @@ class Store:
         self.connection.execute("DELETE FROM timers WHERE due_at <= ?", (now,))
         return rows
 
+    def forget_the_future(self) -> None:
+        """Drop every timer, and every delivery that has not been made."""
+        self.connection.execute("DELETE FROM timers")
+        self.connection.execute("UPDATE deliveries SET state = 'dropped' WHERE state = 'waiting'")
+
     def hasten_timers(self) -> None:
         """Let every timer go off now."""
         self.connection.execute("UPDATE timers SET due_at = 0")

@@ -36,6 +36,7 @@ class Webhooks:
         self.secret = secret
         self.api_version = api_version
         self.wake = threading.Event()
+        self.sending = threading.Lock()
 
     def announce(self, kind: str, subject: Body) -> None:
         """Write an event about `subject` in the current transaction of the store."""
@@ -63,6 +64,16 @@ class Webhooks:
 
     def deliver_due(self) -> int:
         """Send what is due and return how much that was; copies of one event leave at the same moment."""
+        with self.sending:
+            return self.send_due()
+
+    def forget(self) -> None:
+        """Announce nothing of what happened until now; what is just being sent arrives first."""
+        with self.sending, self.store.transaction():
+            self.store.forget_the_future()
+
+    def send_due(self) -> int:
+        """Do the work of `deliver_due`."""
         if self.switches.webhooks_paused:
             return 0
         with self.store.lock:

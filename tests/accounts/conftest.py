@@ -1,23 +1,11 @@
 """Accounts tests read their mails where developers do: pytest-django would put them into a list of its own."""
 
-import time
-from types import SimpleNamespace
-
 import pytest
 
 
 @pytest.fixture(autouse=True)
 def _mails_as_rows(settings):
     settings.EMAIL_BACKEND = "common.mail.RecordedEmailBackend"
-
-
-@pytest.fixture(autouse=True)
-def _one_window(monkeypatch):
-    """Keep the rate limits' clock still, so that no test straddles the end of a window."""
-    from common import ratelimit
-
-    now = time.time()
-    monkeypatch.setattr(ratelimit, "time", SimpleNamespace(time=lambda: now))
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from tests.waiting import eventually
 @pytest.fixture
 def written():
     """Log with the project's formatter; returns a function that reads the lines back."""
+    before = structlog.get_config()
     settings = logs.structlog_config(json=True, level="INFO")["formatters"]["ours"]
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
@@ -22,6 +23,7 @@ def written():
     logger.setLevel("INFO")
     yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
     logger.removeHandler(handler)
+    structlog.configure(**before)  # loggers that were used before go on with what other tests listen to
 
 
 @pytest.mark.parametrize(

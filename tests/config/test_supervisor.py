@@ -51,7 +51,7 @@ class Site:
             assert manager.poll() is None, self.log.read_text()
             return "Fairseat is up" in self.log.read_text()
 
-        eventually(is_up, seconds=90, what="the site did not come up")
+        eventually(is_up, seconds=180, what="the site did not come up")
 
     def get(self, path):
         with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)) as connection:
@@ -72,7 +72,7 @@ def site(tmp_path_factory):
 
 def stop(manager, how=signal.SIGTERM):
     manager.send_signal(how)
-    return manager.wait(30)
+    return manager.wait(120)
 
 
 def answers(site, path):
@@ -120,7 +120,7 @@ def test_a_start_after_the_manager_was_killed_works_and_whatever_dies_is_started
             os.kill(server.pid, signal.SIGKILL)
         for part in ("worker", "beat", "web"):
             os.kill(int((site.data_dir / "pids" / f"{part}.pid").read_text()), signal.SIGKILL)
-        eventually(lambda: site.log.read_text().count("; started again.") == 5, seconds=60)
+        eventually(lambda: site.log.read_text().count("; started again.") >= 5)
         eventually(lambda: answers(site, "/readyz") == 200, seconds=60)
         assert len([process for process in site.processes() if "beat" in process.cmdline()]) == 1
     finally:

@@ -1,7 +1,5 @@
 """Signing up, logging in and one's own data as pages, without a browser."""
 
-import time
-from types import SimpleNamespace
 from urllib.parse import quote
 
 import pytest
@@ -9,7 +7,6 @@ from django.conf import settings
 from django.test import Client
 
 from accounts.models import User
-from common import ratelimit
 from events.models import Event
 from tests.accounts.mailbox import code_for, mails_to, newest_mail_to, other_code, reset_token_for
 from tests.factories import PASSWORD, UserFactory
@@ -22,13 +19,6 @@ STRONG = "green river stones"
 @pytest.fixture(autouse=True)
 def _recorded_mails(settings: object) -> None:
     settings.EMAIL_BACKEND = "common.mail.RecordedEmailBackend"
-
-
-@pytest.fixture(autouse=True)
-def _one_window(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the rate limits' clock still, so that no test straddles the end of a window."""
-    now = time.time()
-    monkeypatch.setattr(ratelimit, "time", SimpleNamespace(time=lambda: now))
 
 
 def sign_up(client: Client, email: str = "new@example.test", **rest: str) -> object:

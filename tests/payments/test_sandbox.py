@@ -154,6 +154,19 @@ def test_slow_bank_can_not_be_cancelled_and_decides_later(provider, card):
     assert provider.call("GET", f"/v1/payment_intents/{intent['id']}").json()["status"] == "succeeded"
 
 
+def test_what_is_forgotten_is_neither_decided_nor_announced(provider):
+    intent, paid = new_intent(provider), new_intent(provider)
+    confirm(provider, intent, "pm_card_delayed")
+    confirm(provider, paid)
+
+    assert provider.call("POST", "/sandbox/forget").status_code == 200
+    provider.hasten()
+
+    assert provider.call("GET", f"/v1/payment_intents/{intent['id']}").json()["status"] == "processing"
+    assert {delivery["state"] for event in provider.events() for delivery in event["deliveries"]} == {"dropped"}
+    assert provider.call("GET", "/sandbox/control").json()["webhooks_paused"] is False
+
+
 def test_cancel_and_success_exclude_each_other(provider):
     cancelled, paid = new_intent(provider), new_intent(provider)
     provider.call("POST", f"/v1/payment_intents/{cancelled['id']}/cancel")

@@ -2,7 +2,7 @@
 Lists as files, from the admin: what staff have filtered, as CSV or XLSX.
 
 Who took which list, and how many rows of it, is in the staff's audit. A cell that a spreadsheet would take for a formula is
-written so that it stays text (OWASP: CSV injection).
+written so that it stays text (OWASP: CSV injection). Times are in UTC, and their columns' names say so.
 """
 
 import csv
@@ -13,18 +13,21 @@ from io import BytesIO
 from itertools import chain
 from typing import Any, ClassVar
 
+from django.contrib import messages
+from django.core.exceptions import FieldDoesNotExist
 from django.db import transaction
-from django.db.models import Model, QuerySet
-from django.http import FileResponse, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.db.models import DateTimeField, Model, QuerySet
+from django.http import FileResponse, HttpRequest, StreamingHttpResponse
 from django.utils import timezone
 from openpyxl import Workbook
+from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 from unfold.decorators import action
 
 from accounts.services import record_staff_action
 
-MOST_ROWS = 200_000
+MOST_ROWS = {"csv": 500_000, "xlsx": 50_000}  # a workbook is made as a whole before it is sent
 BATCH = 2_000
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 Column = tuple[str, str | Callable[[Any], Any]]
 
@@ -48,12 +51,13 @@ class ExportableAdmin:
     export_related: ClassVar[Sequence[str]] = ()
 
     @action(description="Export as CSV", permissions=["view"])
-    def export_csv(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | StreamingHttpResponse:
+    def export_csv(self, request: HttpRequest, queryset: QuerySet[Any]) -> StreamingHttpResponse | None:
         """Send the rows as CSV, one batch after the other: a long list is never in memory as a whole."""
         rows = self.exported(request, queryset, "csv")
+        if rows is None:
+            return None
         writer = csv.writer(Line())
-        header = [name for name, _ in self.export_columns]
-        lines = (writer.writerow([text(cell) for cell in row]) for row in chain([header], rows))
+        lines = (writer.writerow([text(cell) for cell in row]) for row in chain([self.export_header()], rows))
         return StreamingHttpResponse(
             (line.encode() for line in chain([BOM], lines)),
             content_type="text/csv; charset=utf-8",
@@ -64,12 +68,15 @@ class ExportableAdmin:
         )
 
     @action(description="Export as XLSX", permissions=["view"])
-    def export_xlsx(self, request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | FileResponse:
+    def export_xlsx(self, request: HttpRequest, queryset: QuerySet[Any]) -> FileResponse | None:
         """Send the rows as a workbook with one sheet."""
         rows = self.exported(request, queryset, "xlsx")
+        if rows is None:
+            return None
         book = Workbook(write_only=True)
         sheet = book.create_sheet(self.export_name()[:31])
-        sheet.append([name for name, _ in self.export_columns])
+        sheet.freeze_panes = "A2"
+        sheet.append(self.export_header())
         for row in rows:
             sheet.append([native(cell) for cell in row])
         content = BytesIO()
@@ -84,9 +91,17 @@ class ExportableAdmin:
         )
 
     @transaction.atomic
-    def exported(self, request: HttpRequest, queryset: QuerySet[Any], form: str) -> Iterator[list[Any]]:
-        """Write the export down in the audit and return its rows."""
-        count = min(queryset.count(), MOST_ROWS)
+    def exported(self, request: HttpRequest, queryset: QuerySet[Any], form: str) -> Iterator[list[Any]] | None:
+        """Write the export down in the audit and return its rows; None, with words about it, when there are too many."""
+        count, most = queryset.count(), MOST_ROWS[form]
+        if count > most:
+            advice = "Filter the list first, by time for example" + (
+                ", or export it as CSV." if form == "xlsx" else "."
+            )
+            self.message_user(  # type: ignore[attr-defined]
+                request, f"These are {count:,} rows; {form.upper()} takes {most:,} at most. {advice}", messages.ERROR
+            )
+            return None
         opts = queryset.model._meta
         record_staff_action(
             actor_id=request.user.pk,  # type: ignore[arg-type]
@@ -96,7 +111,11 @@ class ExportableAdmin:
             after={"rows": count, "format": form},
         )
         chosen = queryset.select_related(*self.export_related) if self.export_related else queryset
-        return self.export_rows(chosen[:MOST_ROWS])
+        return self.export_rows(chosen[:most])
+
+    def export_header(self) -> list[str]:
+        """Return the columns' names, with the zone of those that are times."""
+        return [f"{name} (UTC)" if is_time(self.model, path) else name for name, path in self.export_columns]  # type: ignore[attr-defined]
 
     def export_rows(self, queryset: QuerySet[Any]) -> Iterator[list[Any]]:
         """Yield each row's cells."""
@@ -109,6 +128,19 @@ class ExportableAdmin:
 
 
 BOM = "\ufeff"  # by which spreadsheets know UTF-8
+
+
+def is_time(model: type[Model], path: str | Callable[[Any], Any]) -> bool:
+    """Whether a time stands at a dotted path of attributes."""
+    if callable(path):
+        return False
+    *way, last = path.split(".")
+    for step in way:
+        model = model._meta.get_field(step).related_model  # type: ignore[assignment]
+    try:
+        return isinstance(model._meta.get_field(last), DateTimeField)
+    except FieldDoesNotExist:  # a property
+        return False
 
 
 def value_of(row: Model, path: str | Callable[[Any], Any]) -> Any:
@@ -130,7 +162,8 @@ def text(cell: Any) -> str:
     if isinstance(cell, datetime):
         return cell.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     written = str(cell)
-    return f"'{written}" if written.startswith(FORMULA) and not is_number(cell) else written
+    risky = written.startswith(FORMULA) or written.lstrip().startswith(FORMULA)
+    return f"'{written}" if risky and not is_number(cell) else written
 
 
 def native(cell: Any) -> Any:
@@ -139,7 +172,7 @@ def native(cell: Any) -> Any:
         return cell
     if isinstance(cell, datetime):
         return cell.astimezone(UTC).replace(tzinfo=None)
-    return text(cell)
+    return ILLEGAL_CHARACTERS_RE.sub("", text(cell))
 
 
 def is_number(cell: Any) -> bool:

@@ -3,6 +3,7 @@
 from django.contrib import admin
 from unfold.decorators import display
 
+from accounts.exports import ExportableAdmin
 from common.admin import ReadOnlyAdmin
 from gate.models import FaceCheck, Scan
 
@@ -11,7 +12,7 @@ CHECK_COLOURS = {"reserved": "info", "passed": "success", "mismatch": "danger", 
 
 
 @admin.register(Scan)
-class ScanAdmin(ReadOnlyAdmin):
+class ScanAdmin(ExportableAdmin, ReadOnlyAdmin):
     """Every answer at every gate."""
 
     organiser_path = "event__created_by"
@@ -19,6 +20,24 @@ class ScanAdmin(ReadOnlyAdmin):
     list_filter = ["result", "reason", "offline"]
     search_fields = ["event__name", "ticket__holder_name", "ticket__booking__reference"]
     list_select_related = ["event", "device", "staff"]
+    actions = ["export_csv", "export_xlsx"]
+    export_related = ["event", "device", "staff", "ticket__booking"]
+    export_columns = [
+        ("scanned at", "scanned_at"),
+        ("event", "event.name"),
+        ("gate", "device.gate"),
+        ("staff", "staff.name"),
+        ("answer", "result"),
+        ("reason", "reason"),
+        ("by", "method"),
+        ("without network", "offline"),
+        ("booking", "ticket.booking.reference"),
+        ("ticket", "ticket.number"),
+        ("undone at", "undone_at"),
+        ("why undone", "undo_reason"),
+        ("resolved at", "resolved_at"),
+        ("resolution", "resolution"),
+    ]
     fields = [
         ("event", "gate", "staff"),
         ("result", "reason", "method"),

@@ -18,6 +18,7 @@ from unfold.decorators import action, display
 from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldBooleanSwitchWidget
 
+from accounts.exports import ExportableAdmin
 from bookings.references import spoken
 from common.admin import ReadOnlyAdmin, ReadOnlyInline, redirect_from_dialog
 from common.errors import FairseatError
@@ -111,7 +112,7 @@ class DecisionInline(ReadOnlyInline):
 
 
 @admin.register(Registration)
-class RegistrationAdmin(ReadOnlyAdmin):
+class RegistrationAdmin(ExportableAdmin, ReadOnlyAdmin):
     organiser_path = "event__created_by"
     list_display = [
         "event",
@@ -129,7 +130,20 @@ class RegistrationAdmin(ReadOnlyAdmin):
     search_help_text = "Mail, name or event"
     ordering = ["-review_requested_at", "-created_at", "id"]
     inlines = [AttemptInline, DecisionInline]
-    actions = ["approve_many", "let_retry_many", "recheck_many"]
+    actions = ["approve_many", "let_retry_many", "recheck_many", "export_csv", "export_xlsx"]
+    export_related = ["event", "user"]
+    export_columns = [
+        ("event", "event.name"),
+        ("person", "user.name"),
+        ("e-mail", "user.email"),
+        ("status", "status"),
+        ("identity by", "identity_method"),
+        ("verified by", "passed_by"),
+        ("checks", "verification_attempts"),
+        ("registered at", "created_at"),
+        ("verified at", "verified_at"),
+        ("to review since", "review_requested_at"),
+    ]
     actions_detail = ["approve", "override", "let_retry", "reject"]
     change_form_before_template = "admin/registrations/review.html"
     fieldsets = [

@@ -20,6 +20,7 @@ from unfold.decorators import action, display
 from unfold.forms import BaseDialogForm
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextareaWidget
 
+from accounts.exports import ExportableAdmin
 from accounts.models import StaffAction
 from common.admin import ReadOnlyAdmin, ReadOnlyInline, redirect_from_dialog
 from common.errors import FairseatError
@@ -108,7 +109,7 @@ class SkipInline(ReadOnlyInline):
 
 
 @admin.register(WaitlistEntry)
-class WaitlistEntryAdmin(ReadOnlyAdmin):
+class WaitlistEntryAdmin(ExportableAdmin, ReadOnlyAdmin):
     organiser_path = "event__created_by"
     list_display = [
         "position",
@@ -128,6 +129,20 @@ class WaitlistEntryAdmin(ReadOnlyAdmin):
     search_help_text = "Event, mail or name"
     ordering = ["event_id", "joined_at", "id"]
     inlines = [SkipInline]
+    actions = ["export_csv", "export_xlsx"]
+    export_related = ["event", "user"]
+    export_columns = [
+        ("event", "event.name"),
+        ("person", "user.name"),
+        ("e-mail", "user.email"),
+        ("tickets", "quantity"),
+        ("status", "status"),
+        ("reason", "reason"),
+        ("joined at", "joined_at"),
+        ("offered at", "offered_at"),
+        ("offer until", "offer_expires_at"),
+        ("ended at", "ended_at"),
+    ]
     actions_list = ["consoles"]
     actions_detail = ["offer", "expire", "make_eligible", "make_ineligible", "console_of"]
     change_form_after_template = "admin/waitlist/history.html"

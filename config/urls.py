@@ -41,6 +41,8 @@ urlpatterns = [
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/history/booking/<uuid:booking_id>/", staff_page(booking_history), name="booking_history"),
     path("admin/history/person/<uuid:user_id>/", staff_page(person_history), name="person_history"),
+    # Not the admin's own: it ends no API session, tells nobody and counts no tries.
+    path("admin/password_change/", staff_page(RedirectView.as_view(url="/profile/password"))),
     path("admin/", admin.site.urls),
     path("", include("events.urls")),
     path("", include("bookings.urls")),

@@ -8,7 +8,8 @@ import structlog
 from django.conf import settings
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.hashers import make_password
-from django.db import transaction
+from django.db import connection, transaction
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 from django.utils.module_loading import import_string
 
@@ -31,7 +32,7 @@ from accounts.services.audit import record_staff_action
 from accounts.services.passwords import start_password_reset
 from accounts.services.sessions import end_all_sessions
 from common import mail
-from common.errors import Forbidden, NotFound
+from common.errors import Conflict, Forbidden, NotFound
 from common.models import OutboxMessage, SentMail
 
 log = structlog.get_logger(__name__)
@@ -39,6 +40,7 @@ log = structlog.get_logger(__name__)
 PERSONAL = {"name", "phone"}
 PRIVILEGES = {"is_active", "is_organiser"}
 RIGHTS = {"is_staff", "is_superuser"}
+LOSSES = {"is_active", *RIGHTS}  # without which an owner is none
 
 
 class NotYours(Forbidden):
@@ -49,6 +51,42 @@ class NotYours(Forbidden):
 class OwnRights(Forbidden):
     code = "own_rights"
     message = "Nobody changes their own rights. Ask another owner."
+
+
+class LastOwner(Conflict):
+    code = "last_owner"
+    message = "This is the last owner. Make somebody else an owner first."
+
+
+def lock_owners() -> None:
+    """
+    Let one transaction at a time decide about owners: who may, and that one is left.
+
+    It comes before every row's lock.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('accounts.assign_role', 0))")
+
+
+def owners() -> QuerySet[User]:
+    """Return who is an owner now."""
+    return User.objects.filter(Q(is_superuser=True) | Q(groups__name="owner"), is_active=True, is_staff=True)
+
+
+def keep_an_owner(user_id: UUID, actor: User | None) -> None:
+    """
+    See to it that somebody else is an owner before `actor` takes this one away, until this transaction ends.
+
+    :raises NotYours: if `actor` may not
+    :raises LastOwner: if nobody else is
+    """
+    person = owners().filter(pk=user_id).first()
+    if person is None:
+        return
+    refuse_if_above(actor, person)
+    lock_owners()
+    if not owners().exclude(pk=user_id).exists():
+        raise LastOwner
 
 
 def load_user(user_id: UUID) -> User:
@@ -90,7 +128,11 @@ def update_user(*, actor: User, user_id: UUID, reason: str = "", **changes: Any)
     :raises NotFound: if there is no such person
     :raises NotYours: if a member of staff is changed, or made, by anybody but an administrator
     :raises OwnRights: if somebody changes more than their own name and telephone number
+    :raises LastOwner: if an account is closed without which nobody is an owner
     """
+    if actor.pk != user_id and any(changes.get(field) is False for field in LOSSES):
+        keep_an_owner(user_id, actor)
+        actor = as_now(actor)
     user = load_user(user_id)
     refuse_if_above(actor, user)
     wanted = {field: value for field, value in changes.items() if field in PERSONAL | PRIVILEGES | RIGHTS}
@@ -155,10 +197,13 @@ def erase_user(*, user_id: UUID, actor: User | None = None, cancel: bool = False
 
     :raises NotFound: if there is no such person
     :raises NotYours: if a member of staff is erased by anybody but an administrator or themselves
+    :raises LastOwner: if nobody else is an owner
     :raises Conflict: from a step, e.g. because of bookings of future events while `cancel` is false
     """
     by_staff = actor is not None and actor.pk != user_id
-    if by_staff:
+    keep_an_owner(user_id, actor)
+    if by_staff and actor is not None:
+        actor = as_now(actor)
         refuse_if_above(actor, load_user(user_id))
     for path in settings.ERASURE_STEPS:
         step: Callable[..., None] = import_string(path)
@@ -214,6 +259,18 @@ def forget_mails(address: str) -> None:
     SentMail.objects.filter(to=address).delete()
     OutboxMessage.objects.filter(payload__to=address, done_at__isnull=False).update(payload={})
     OutboxMessage.objects.filter(payload__to=address, failed_at__isnull=False).update(payload={})
+
+
+def as_now(actor: User) -> User:
+    """
+    Return the actor as they are at this moment: who was unmade while their request waited decides nothing.
+
+    :raises NotYours: if their account is closed, or they have yet to prove their second factor
+    """
+    now = User.objects.filter(pk=actor.pk, is_active=True).first()
+    if now is None or actor.lacks_second_factor:
+        raise NotYours
+    return now
 
 
 def refuse_if_above(actor: User | None, user: User) -> None:

@@ -3,13 +3,13 @@
 from uuid import UUID
 
 from django.contrib.auth.models import Group, Permission
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Q
 
 from accounts.models import User
 from accounts.roles import ASSIGN, EXTRAS, ROLES, role_of
 from accounts.services.audit import record_staff_action
-from accounts.services.profiles import NotYours, OwnRights, load_user
+from accounts.services.profiles import NotYours, OwnRights, load_user, lock_owners
 from common.errors import Invalid
 
 
@@ -42,8 +42,7 @@ def assign_role(*, actor: User, user_id: UUID, role: str, extras: frozenset[str]
     :raises UnknownRole: if there is no such role
     :raises NotForThisRole: if extras come with another role than the manager's
     """
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('accounts.assign_role', 0))")
+    lock_owners()
     deciding = User.objects.filter(pk=actor.pk, is_active=True).first()
     if actor.lacks_second_factor or deciding is None or not deciding.has_perm(ASSIGN):
         raise NotYours

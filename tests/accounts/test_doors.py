@@ -226,3 +226,15 @@ def test_customers_see_no_admin(client_for, ana):
     assert client.post(path, {"_form_submitted": "1", "reason": "x"}).status_code == 302
     ana.refresh_from_db()
     assert ana.erased_at is None
+
+
+def test_password_is_changed_by_the_one_page_that_ends_every_session(staff, client_for):
+    client = client_for(staff)
+    old = staff.password
+    new = {"old_password": PASSWORD, "new_password1": "quiet-heron-42", "new_password2": "quiet-heron-42"}
+
+    assert client.get("/admin/password_change/").headers["Location"] == "/profile/password"
+    client.post("/admin/password_change/", new)
+
+    staff.refresh_from_db()
+    assert staff.password == old

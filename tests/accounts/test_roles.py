@@ -9,11 +9,12 @@ from django.urls import reverse
 
 from accounts.models import StaffAction, User
 from accounts.roles import EXCEED_CAPACITY, REVIEW_FACES, ROLES, fill_groups, role_of
-from accounts.services import assign_role
-from accounts.services.profiles import NotYours, OwnRights
+from accounts.services import assign_role, erase_user, update_user
+from accounts.services.profiles import LastOwner, NotYours, OwnRights, owners
 from accounts.services.roles import NotForThisRole, ReasonMissing, UnknownRole
 from common.errors import NotFound
 from tests.factories import OrganiserFactory, StaffFactory, TicketCategoryFactory, UserFactory
+from tests.races import errors, race
 from tests.waitlist.worlds import hold
 
 pytestmark = pytest.mark.django_db
@@ -157,6 +158,70 @@ def test_owner_unmade_a_moment_ago_decides_nothing(owner):
         assign_role(actor=other, user_id=owner.pk, role="support", reason="Second")
 
 
+def test_last_owner_can_not_be_taken_away(owner):
+    gone = StaffFactory(role="owner", is_active=False)
+    assert gone.is_staff
+
+    with pytest.raises(LastOwner):
+        erase_user(user_id=owner.pk)
+    with pytest.raises(OwnRights):
+        update_user(actor=owner, user_id=owner.pk, is_active=False)
+    with pytest.raises(NotYours):
+        update_user(actor=StaffFactory(), user_id=owner.pk, is_active=False)
+    with pytest.raises(NotYours):
+        erase_user(actor=StaffFactory(), user_id=owner.pk)
+
+    second = StaffFactory(role="owner")
+    update_user(actor=owner, user_id=second.pk, is_active=False)
+    with pytest.raises(LastOwner):
+        erase_user(user_id=owner.pk)
+    erase_user(user_id=second.pk)
+    StaffFactory(is_superuser=True)
+    erase_user(user_id=owner.pk)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_owners_who_close_one_another_leave_one():
+    one, two = StaffFactory(role="owner"), StaffFactory(role="owner")
+    closings = [
+        lambda: update_user(actor=one, user_id=two.pk, is_active=False),
+        lambda: update_user(actor=two, user_id=one.pk, is_active=False),
+    ]
+
+    outcomes = race(closings, gate="accounts_user")
+
+    assert [type(error) for error in errors(outcomes)] == [LastOwner]
+    assert owners().count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_owners_who_only_look_first_leave_none():
+    one, two = StaffFactory(role="owner"), StaffFactory(role="owner")
+
+    def naive(whom):
+        if not owners().exclude(pk=whom.pk).exists():
+            raise LastOwner
+        return User.objects.filter(pk=whom.pk).update(is_active=False)
+
+    race([lambda: naive(one), lambda: naive(two)], gate="accounts_user")
+
+    assert owners().count() == 0
+
+
+def test_manager_makes_nobody_an_owner_and_resets_nobody(client_for):
+    manager, person = StaffFactory(), UserFactory()
+    client = client_for(manager)
+
+    for whom in (manager, person):
+        dialog = reverse("admin:accounts_user_give_role", args=[whom.pk])
+        wish = {"_form_submitted": "1", "role": "owner", "reason": "Because"}
+        assert client.post(dialog, wish).status_code == 403
+        assert client.post(reverse("admin:accounts_user_reset_mfa", args=[whom.pk]), wish).status_code == 403
+    with pytest.raises(NotYours):
+        assign_role(actor=manager, user_id=manager.pk, role="owner", reason="Because")
+    assert not User.objects.filter(groups__name="owner").exists()
+
+
 def test_organiser_in_the_admin_sees_their_own_events_alone(client_for):
     mine = OrganiserFactory(is_staff=True, role="organiser")
     own, others = TicketCategoryFactory(event__created_by=mine), TicketCategoryFactory()
@@ -166,9 +231,9 @@ def test_organiser_in_the_admin_sees_their_own_events_alone(client_for):
     events = client.get(reverse("admin:events_event_changelist")).content.decode()
     assert (own.event.name in events, others.event.name in events) == (True, False)
     shown = [client.get(reverse("admin:bookings_booking_change", args=[one.pk])).status_code for one in bookings]
-    assert shown == [200, 302]
+    assert shown == [200, 404]
     dialog = "admin:events_event_change_details"
-    assert [client.get(reverse(dialog, args=[one.event_id])).status_code for one in (own, others)] == [200, 403]
+    assert [client.get(reverse(dialog, args=[one.event_id])).status_code for one in (own, others)] == [200, 404]
     search = client.get(reverse("admin:bookings_booking_changelist"), {"q": others.event.name}).content.decode()
     assert bookings[1].user.email not in search
 

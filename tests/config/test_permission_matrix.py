@@ -23,7 +23,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from accounts.models import Notification
 from accounts.services import open_session
-from bookings.services import confirm_booking
+from bookings.services import Terms, confirm_booking, create_code
 from bookings.waitingroom.services import ensure_room
 from events.models import Event
 from registrations.services import start_batch
@@ -98,6 +98,7 @@ class World:
         batch = start_batch(
             actor=self.people["m"], action="request_retry", registration_ids=[registration.pk], reason="Matrix"
         )
+        code = create_code(event_id=event.pk, actor_id=self.creator.pk, terms=Terms(percent=10), code="SUMMER")
         told = Notification.objects.create(user=self.holder, kind="joined", cause=str(entry.pk))
         Event.objects.filter(pk=event.pk).update(queue_enabled=True)
         ensure_room(event.pk)
@@ -114,6 +115,7 @@ class World:
             "notification_id": told.pk,
             "webhook_id": endpoint.pk,
             "batch_id": batch.pk,
+            "code_id": code.pk,
             "version": 1,
             "kind": "selfie",
             "token": "not-a-token",

@@ -25,7 +25,7 @@ from unfold.decorators import action
 
 from accounts.services import record_staff_action
 
-MOST_ROWS = {"csv": 500_000, "xlsx": 50_000}  # a workbook is made as a whole before it is sent
+MOST_ROWS = {"csv": 500_000, "xlsx": 25_000}  # a workbook is made as a whole before it is sent
 BATCH = 2_000
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 

@@ -90,6 +90,7 @@ def event_figures(request: HttpRequest, event_id: UUID) -> HttpResponse:
     today = queries.local_today(event)
     days = queries.days_of(history, last=today, columns=queries.SALES | queries.EARNED)
     hours = queries.hours_of(Event.objects.filter(pk=event.pk), zone=event.timezone)
+    had_line = event.queue_enabled or bool(stats["people"]["lined_up"])
     first, others = day_plots(days)[0], day_plots(days)[1:]
     context = {
         "event": event,
@@ -107,7 +108,8 @@ def event_figures(request: HttpRequest, event_id: UUID) -> HttpResponse:
             earnings_plot(days, event.currency),
             *(plot for plot in others if not plot.is_empty),
         ],
-        "funnel": steps([(step["step"], step["count"]) for step in queries.funnel(days)]),
+        "had_line": had_line,
+        "funnel": steps([(step["step"], step["count"]) for step in queries.funnel(days, line=had_line)]),
         "checks": [(name.replace("_", " ").capitalize(), number) for name, number in stats["verification"].items()],
         "days": queries.DAYS,
         "section": "organiser",

@@ -377,9 +377,9 @@ def dashboard() -> dict[str, Any]:
     }
 
 
-def funnel(days: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the steps from the line to a paid ticket over these days."""
-    return [{"step": words, "count": total(days, name)} for words, name in STEPS]
+def funnel(days: list[dict[str, Any]], *, line: bool = True) -> list[dict[str, Any]]:
+    """Return the steps from the line to a paid ticket over these days; without a `line`, from held seats."""
+    return [{"step": words, "count": total(days, name)} for words, name in (STEPS if line else STEPS[2:])]
 
 
 def local_today(event: Event) -> date:

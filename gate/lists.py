@@ -10,7 +10,6 @@ import json
 from base64 import urlsafe_b64encode
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -23,11 +22,13 @@ from django.conf import settings
 
 from bookings.models import Ticket
 from events.models import Event
-from gate.queries import checks_faces, opens_at
+from gate.codes import short_hash, shorten
+from gate.models import RetiredCode
+from gate.queries import checks_faces, opens_at, refused_tickets
 
 ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # of P-256's group
-SHORT = 22  # letters of a hash on the list: 132 bits
-# One letter a ticket: comes in; comes in after a look at an ID; is inside; nobody's; cancelled.
+# One letter a ticket: comes in (`f` instead: after a look at an ID); is inside; nobody's; cancelled. `p` is a code that was
+# passed on, `x` a ticket whose holder a supervisor has refused.
 STATES: dict[str, str] = {
     Ticket.Status.ACTIVE: "a",
     Ticket.Status.USED: "u",
@@ -36,25 +37,17 @@ STATES: dict[str, str] = {
 }
 
 
-def normalise_code(text: str) -> str:
-    """Return what was read as we write codes: upper case, without spaces, no longer than any code."""
-    return "".join(text.split()).upper()[:200]
-
-
-def hash_code(event_id: UUID, code: str) -> str:
-    """Return the SHA-256 of a code at one event, as hexadecimal."""
-    return sha256(f"{event_id}:{code}".encode()).hexdigest()
-
-
-def short_hash(event_id: UUID, code: str) -> str:
-    """Return a code as the list has it: the first letters of its SHA-256 in URL-safe base64."""
-    return urlsafe_b64encode(sha256(f"{event_id}:{code}".encode()).digest()).decode()[:SHORT]
-
-
 def build_list(*, event: Event, now: datetime) -> dict[str, Any]:
     """Return an event's list as text, its signature, and the key that verifies it."""
-    looks = checks_faces(event)
-    tickets = Ticket.objects.filter(event=event).values_list("code", "status", "personal").order_by("code")
+    looks, refused = checks_faces(event), refused_tickets(event)
+    tickets = Ticket.objects.filter(event=event).values_list("pk", "code", "status", "personal").order_by("code")
+    passed_on = RetiredCode.objects.filter(event=event).values_list("code_hash", flat=True).order_by("code_hash")
+
+    def letter(ticket_id: UUID, status: str, personal: bool) -> str:
+        if status != Ticket.Status.ACTIVE or not personal:
+            return STATES[status]
+        return "x" if ticket_id in refused else "f" if looks else STATES[status]
+
     body = {
         "version": 1,
         "eventId": str(event.pk),
@@ -62,9 +55,10 @@ def build_list(*, event: Event, now: datetime) -> dict[str, Any]:
         "validUntil": stamp(min(now + timedelta(seconds=settings.GATE_LIST_SECONDS), event.ends_at)),
         "opensAt": stamp(opens_at(event)),
         "endsAt": stamp(event.ends_at),
-        "tickets": {
-            short_hash(event.pk, code): "f" if looks and personal and status == Ticket.Status.ACTIVE else STATES[status]
-            for code, status, personal in tickets.iterator(chunk_size=5000)
+        "tickets": {shorten(digest): "p" for digest in passed_on.iterator(chunk_size=5000)}
+        | {
+            short_hash(event.pk, code): letter(ticket_id, status, personal)
+            for ticket_id, code, status, personal in tickets.iterator(chunk_size=5000)
         },
     }
     text = json.dumps(body, separators=(",", ":"))

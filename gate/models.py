@@ -59,6 +59,8 @@ class GateDevice(models.Model):
     created_at = models.DateTimeField(db_default=Now())
     seen_at = models.DateTimeField(db_default=Now())
     list_at = models.DateTimeField(null=True, blank=True, help_text="When it last took the offline list.")
+    last_scan = models.ForeignKey("Scan", on_delete=models.SET_NULL, null=True, related_name="+", db_index=False)
+    sight_at = models.DateTimeField(null=True, help_text="When it last had that scan's code in sight.")
 
     class Meta:
         ordering = ["gate", "id"]
@@ -87,6 +89,7 @@ class Scan(models.Model):
         SEARCH = "search"
         FACE = "face"
         ID = "id"
+        REVIEW = "review"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     event = models.ForeignKey("events.Event", on_delete=models.PROTECT, related_name="+", db_index=False)
@@ -97,7 +100,12 @@ class Scan(models.Model):
     method = models.CharField(max_length=6, choices=Method.choices)
     result = models.CharField(max_length=8, choices=Result.choices)
     reason = models.CharField(max_length=16, choices=Reason.choices, blank=True, default="")
-    note = models.CharField(max_length=500, blank=True, default="", help_text="Why staff let somebody in on an ID.")
+    note = models.CharField(
+        max_length=500,
+        blank=True,
+        default="",
+        help_text="Why staff let somebody in on an ID, or what a supervisor decided.",
+    )
     offline = models.BooleanField(default=False)
     let_in = models.BooleanField(default=False, help_text="A device without network showed green.")
     client_id = models.UUIDField(null=True, help_text="The device's name for this scan: sent twice, it counts once.")
@@ -113,6 +121,8 @@ class Scan(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+", db_index=False
     )
     resolution = models.CharField(max_length=500, blank=True, default="")
+
+    seen_again = False  # on an answer: the device still has the code in sight that it asked about before
 
     class Meta:
         ordering = ["-at", "-id"]
@@ -230,3 +240,18 @@ class FaceCheck(Stateful):
 
     def __str__(self) -> str:
         return self.status
+
+
+class RetiredCode(models.Model):
+    """The hash of a code that a ticket had before it was passed on, kept by a trigger, so that the door can say so."""
+
+    event = models.ForeignKey("events.Event", on_delete=models.CASCADE, related_name="+", db_index=False)
+    code_hash = models.CharField(max_length=64, editable=False)
+    ticket = models.ForeignKey("bookings.Ticket", on_delete=models.CASCADE, related_name="+")
+    at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["event", "code_hash"], name="retired_code_is_listed_once")]
+
+    def __str__(self) -> str:
+        return f"{self.code_hash[:8]}…"

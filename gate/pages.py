@@ -5,8 +5,10 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.middleware.csrf import get_token
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -15,18 +17,21 @@ from rest_framework.exceptions import ValidationError
 
 from accounts import limits
 from common.errors import FairseatError, Invalid
-from common.pages import members_only
+from common.pages import members_only, page
 from events.models import Event
-from gate import queries, services
+from faceverify.refusals import EngineMisconfigured, EngineTrouble
+from gate import offline, queries, services
 from gate.answers import await_check
 from gate.api.serializers import ScanIn, SyncIn, render_counters, render_scan, render_ticket
 from gate.lists import build_list, public_key
 from gate.models import FaceCheck, Scan
 from gate.queries import SCAN, SUPERVISE
-from gate.reasons import Reason
-from gate.refusals import ScanNotFound
+from gate.refusals import CheckNotFound, ScanNotFound
 
 LONGEST_PHOTO = 20 * 1024 * 1024
+LOOK_AGAIN_SECONDS = 2
+PICTURE_IS_NO_USE = "That picture can not be compared. Take another one, check an ID, or call a supervisor."
+SERVICE_IS_AWAY = "The face service does not answer. Check an ID, or call a supervisor."
 
 
 @require_safe
@@ -45,6 +50,9 @@ def gate(request: HttpRequest, event_id: UUID) -> HttpResponse:
     """One gate: the field that scanners type into, the camera, the search, the counters, the answer to the last scan."""
     event = find(request, event_id)
     name = gate_name(request)
+    check = face_check(request, event)
+    if check is not None and check.scan_id is not None:
+        return redirect(address(request, event, scan=check.scan_id))
     if not name:
         known = queries.counters(event=event).gates
         return render(request, "gate/name.html", {"event": event, "gates": [one["gate"] for one in known]})
@@ -58,17 +66,43 @@ def gate(request: HttpRequest, event_id: UUID) -> HttpResponse:
         "not_open": queries.opens_at(event) > timezone.now(),
         "checks_faces": queries.checks_faces(event),
         "answer": answered(request, event),
+        "comparing": check is not None and check.status == FaceCheck.Status.RESERVED,
         "found": found,
         "problem": problem,
         "query": request.GET.get("q", ""),
         "counters": queries.counters(event=event),
         "latest": [render_scan(one) for one in queries.latest_scans(event=event)],
         "cases": [render_scan(one) for one in queries.open_cases(event=event)] if supervises else [],
+        "reviews": [render_scan(one) for one in queries.open_reviews(event=event)] if supervises else [],
         "key": public_key(),
-        "words": {reason.value: str(reason.label) for reason in Reason},
+        "words": offline.words(),
+        "version": offline.version(),
+        "sight_seconds": settings.GATE_SIGHT_SECONDS,
         "section": "gate",
     }
-    return render(request, "gate/gate.html", context)
+    response = render(request, "gate/gate.html", context)
+    if context["comparing"]:
+        response.headers["Refresh"] = str(LOOK_AGAIN_SECONDS)
+    return response
+
+
+@require_safe
+@page
+def worker(request: HttpRequest) -> HttpResponse:
+    """The service worker: the same for everybody, and always the newest."""
+    response = HttpResponse(offline.worker(request), content_type="text/javascript; charset=utf-8")
+    response.headers["Service-Worker-Allowed"] = reverse("gates")
+    response.headers["Cache-Control"] = "no-cache"
+    return response
+
+
+@require_safe
+@page
+def shell(request: HttpRequest) -> HttpResponse:
+    """What opens in the gate's place without network: the page without an event, for nobody in particular."""
+    response = render(request, "gate/shell.html", offline.shell_context(request))
+    response.headers["Cache-Control"] = "no-cache"
+    return response
 
 
 @require_POST
@@ -129,14 +163,15 @@ def sync(request: HttpRequest, event_id: UUID) -> HttpResponse:
         return told(Invalid())
     except FairseatError as refusal:
         return told(refusal)
-    return JsonResponse({"scans": [render_scan(made) for _, made in taken]})
+    return JsonResponse({"scans": [render_scan(made, client_id=one.client_id) for one, made in taken]})
 
 
 @require_safe
 @members_only
 def live(request: HttpRequest, event_id: UUID) -> HttpResponse:
-    """The counters, for the script."""
-    return JsonResponse(render_counters(queries.counters(event=find(request, event_id))))
+    """The counters, for the script; and what a page needs that was opened without network or before a deploy."""
+    counted = render_counters(queries.counters(event=find(request, event_id)))
+    return JsonResponse(counted | {"token": get_token(request), "version": offline.version()})
 
 
 @require_POST
@@ -209,6 +244,25 @@ def identity(request: HttpRequest, event_id: UUID, scan_id: UUID) -> HttpRespons
 
 @require_POST
 @members_only
+def review(request: HttpRequest, event_id: UUID, scan_id: UUID) -> HttpResponse:
+    """Let somebody in, or refuse them, after a face check that failed."""
+    event = find(request, event_id, SUPERVISE)
+    try:
+        made = services.review_scan(
+            event_id=event.pk,
+            scan_id=scan_id,
+            staff_id=request.user.pk,
+            gate=gate_name(request),
+            let_in=request.POST.get("decision") == "let_in",
+            reason=request.POST.get("reason", ""),
+        )
+    except FairseatError as refusal:
+        return back(request, event, refusal.text, scan_id)
+    return to_answer(request, event, made)
+
+
+@require_POST
+@members_only
 def face(request: HttpRequest, event_id: UUID, scan_id: UUID) -> HttpResponse:
     """Compare the person at the door with the verified holder; the picture goes with the decision."""
     event = find(request, event_id)
@@ -228,9 +282,9 @@ def face(request: HttpRequest, event_id: UUID, scan_id: UUID) -> HttpResponse:
         return back(request, event, refusal.text, scan_id)
     decided = await_check(check.pk)
     if decided is None:
-        return back(request, event, "The comparison takes longer than usual. Check an ID.", scan_id)
+        return redirect(address(request, event, scan=scan_id, check=check.pk))
     if decided.status == FaceCheck.Status.RETURNED or decided.scan is None:
-        return back(request, event, "That picture can not be compared. Take another one, or check an ID.", scan_id)
+        return back(request, event, why_returned(decided), scan_id)
     return to_answer(request, event, decided.scan)
 
 
@@ -268,6 +322,23 @@ def answered(request: HttpRequest, event: Event) -> dict[str, Any] | None:
         return render_scan(queries.get_scan(event_id=event.pk, scan_id=UUID(request.GET.get("scan", ""))))
     except (ValueError, ScanNotFound):
         return None
+
+
+def face_check(request: HttpRequest, event: Event) -> FaceCheck | None:
+    """Return the comparison that the address names; one that says nothing about the person is told."""
+    try:
+        check = queries.get_check(event_id=event.pk, check_id=UUID(request.GET.get("check", "")))
+    except (ValueError, CheckNotFound):
+        return None
+    if check.status == FaceCheck.Status.RETURNED:
+        messages.error(request, why_returned(check))
+    return check
+
+
+def why_returned(check: FaceCheck) -> str:
+    """Return what to say when a comparison came to nothing."""
+    away = check.failure_code in {"check_interrupted", EngineTrouble.code, EngineMisconfigured.code}
+    return SERVICE_IS_AWAY if away else PICTURE_IS_NO_USE
 
 
 def looked_up(request: HttpRequest, event: Event) -> tuple[list[dict[str, Any]] | None, str]:

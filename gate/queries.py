@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Count, F, Q, QuerySet
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Now
 
 from accounts.roles import EVERY_EVENT
@@ -15,8 +15,10 @@ from bookings.references import normalise_reference
 from bookings.states import Status
 from events.models import Event
 from faceverify.models import FaceReference
+from gate.codes import hash_code
 from gate.models import Entrance, FaceCheck, Scan
-from gate.reasons import Reason
+from gate.names import folded, folded_column
+from gate.reasons import CHECKS, Reason
 from gate.refusals import CheckNotFound, GateNotFound, ScanNotFound, SearchTooShort, SupervisorNeeded
 from registrations.models import Registration
 
@@ -24,6 +26,7 @@ SCAN, SUPERVISE = "gate.scan", "gate.supervise"
 FOUND_AT_MOST = 20
 SHOWN_SCANS = 12
 FEWEST_LETTERS = 3
+FIRST_IDEOGRAPH = "\u2e80"  # from here on a name may be two letters long
 LONG_OVER = timedelta(days=1)
 
 
@@ -94,6 +97,29 @@ def check_wanted(ticket: Ticket) -> str:
     return Reason.FACE_NEEDED if comparable_face(ticket) is not None else Reason.ID_NEEDED
 
 
+def is_refused(ticket: Ticket) -> bool:
+    """Whether a supervisor's last word on this ticket's holder was no."""
+    if not ticket.personal:
+        return False
+    decided = reviews(Scan.objects.filter(ticket=ticket, code_hash=hash_code(ticket.event_id, ticket.code)))
+    return decided.values_list("reason", flat=True).first() == Reason.REFUSED
+
+
+def refused_tickets(event: Event) -> set[UUID]:
+    """Return the tickets of an event on which a supervisor's last word was no, in one statement."""
+    decided = reviews(Scan.objects.filter(event=event)).select_related("ticket")
+    newest: dict[UUID, Scan] = {}
+    for scan in decided:
+        if scan.ticket is not None and scan.code_hash == hash_code(event.pk, scan.ticket.code):
+            newest.setdefault(scan.ticket.pk, scan)
+    return {ticket_id for ticket_id, scan in newest.items() if scan.reason == Reason.REFUSED}
+
+
+def reviews(scans: QuerySet[Scan]) -> QuerySet[Scan]:
+    """Return what supervisors decided at the door, newest first."""
+    return scans.filter(method=Scan.Method.REVIEW).order_by("-at", "-pk")
+
+
 def comparable_face(ticket: Ticket) -> FaceReference | None:
     """Return the face a ticket's holder was verified with, while there is one and there are tries left."""
     if ticket.holder_id is None:
@@ -123,12 +149,12 @@ def search_tickets(*, event: Event, text: str) -> QuerySet[Ticket]:
     :raises SearchTooShort: if there is too little to search for
     """
     wanted = " ".join(text.split())[:100]
-    if len(wanted) < FEWEST_LETTERS:
+    if len(wanted) < (2 if wanted >= FIRST_IDEOGRAPH else FEWEST_LETTERS):
         raise SearchTooShort
     named = Q()
-    for word in wanted.split()[:5]:
-        named &= Q(holder_name__icontains=word)
-    found = Ticket.objects.filter(
+    for word in folded(wanted).split()[:5]:
+        named &= Q(plain_name__contains=word)
+    found = Ticket.objects.alias(plain_name=folded_column("holder_name")).filter(
         named | Q(booking__reference=normalise_reference(wanted)), event=event, booking__status=Status.CONFIRMED
     )
     return (
@@ -140,24 +166,33 @@ def search_tickets(*, event: Event, text: str) -> QuerySet[Ticket]:
 
 @dataclass(frozen=True)
 class Counters:
-    """How full the house is: `inside` of `expected`, per gate, what was refused, what a supervisor has to look at."""
+    """How full the house is: `inside` of `expected`, per category and gate, and what a supervisor has to look at."""
 
     expected: int
     inside: int
+    outside: int
     unassigned: int
     refused: int
     cases: int
+    reviews: int
+    categories: list[dict[str, Any]] = field(default_factory=list)
     gates: list[dict[str, Any]] = field(default_factory=list)
 
 
 def counters(*, event: Event) -> Counters:
-    """Return an event's counters in three statements."""
+    """Return an event's counters in four statements."""
     tickets = Ticket.objects.filter(event=event).exclude(status=Ticket.Status.VOID)
-    counted = tickets.aggregate(
-        all=Count("pk"),
-        used=Count("pk", filter=Q(status=Ticket.Status.USED)),
-        unassigned=Count("pk", filter=Q(status=Ticket.Status.UNASSIGNED)),
+    categories = (
+        tickets.values(category=F("booking__category__name"), place=F("booking__category__position"))
+        .annotate(
+            expected=Count("pk"),
+            inside=Count("pk", filter=Q(status=Ticket.Status.USED)),
+            unassigned=Count("pk", filter=Q(status=Ticket.Status.UNASSIGNED)),
+        )
+        .order_by("place", "category")
     )
+    counted = list(categories)
+    expected, inside = (sum(one[name] for one in counted) for name in ("expected", "inside"))
     scans = Scan.objects.filter(event=event)
     gates = (
         scans.values(gate=F("device__gate"))
@@ -169,11 +204,14 @@ def counters(*, event: Event) -> Counters:
     )
     shown: list[dict[str, Any]] = [dict(one) for one in gates]
     return Counters(
-        expected=counted["all"],
-        inside=counted["used"],
-        unassigned=counted["unassigned"],
+        expected=expected,
+        inside=inside,
+        outside=expected - inside,
+        unassigned=sum(one["unassigned"] for one in counted),
         refused=sum(one["refused"] for one in shown),
         cases=open_cases(event=event).count(),
+        reviews=open_reviews(event=event).count(),
+        categories=[{name: one[name] for name in ("category", "inside", "expected")} for one in counted],
         gates=shown,
     )
 
@@ -182,6 +220,22 @@ def open_cases(*, event: Event) -> QuerySet[Scan]:
     """Return a supervisor's cases: who was let in without network on a ticket that lets nobody in, oldest first."""
     cases = scans_with_all().filter(event=event, result=Scan.Result.REJECTED, let_in=True, resolved_at=None)
     return cases.order_by("at", "pk")
+
+
+def open_reviews(*, event: Event) -> QuerySet[Scan]:
+    """Return the failed face checks that nobody has decided yet, by the last scan of each ticket, oldest first."""
+    newest = Scan.objects.filter(ticket=OuterRef("ticket")).order_by("-at", "-pk")
+    failed = FaceCheck.objects.filter(
+        ticket=OuterRef("ticket"), status__in=[FaceCheck.Status.MISMATCH, FaceCheck.Status.RETURNED]
+    )
+    waiting = scans_with_all().filter(
+        Exists(failed),
+        event=event,
+        reason__in=CHECKS,
+        ticket__status=Ticket.Status.ACTIVE,
+        pk=Subquery(newest.values("pk")[:1]),
+    )
+    return waiting.order_by("at", "pk")
 
 
 def latest_scans(*, event: Event, limit: int = SHOWN_SCANS) -> QuerySet[Scan]:
@@ -226,7 +280,9 @@ def get_scan(*, event_id: UUID, scan_id: UUID) -> Scan:
 
 def scans_with_all() -> QuerySet[Scan]:
     """Return scans with what an answer shows, in one statement."""
-    return Scan.objects.select_related("ticket__booking__category", "ticket__seat", "ticket__event__entrance", "device")
+    return Scan.objects.select_related(
+        "ticket__booking__category", "ticket__seat", "ticket__event__entrance", "event__entrance", "device"
+    )
 
 
 def refuse_strangers(viewer: Any) -> None:

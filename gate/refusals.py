@@ -44,6 +44,11 @@ class NoCheckNeeded(Conflict):
     message = "This scan asks for no face and no ID. Scan the ticket again."
 
 
+class NothingToReview(Conflict):
+    code = "nothing_to_review"
+    message = "There is nothing to decide: the scan asked for no face and no ID, or the ticket is no longer outside."
+
+
 class NoFaceToCompare(Conflict):
     code = "no_face_to_compare"
     message = "There is no face to compare with. Check an ID."

@@ -6,6 +6,8 @@ from gate import pages
 
 urlpatterns = [
     path("gate", pages.gates, name="gates"),
+    path("gate/worker.js", pages.worker, name="gate-worker"),
+    path("gate/shell", pages.shell, name="gate-shell"),
     path("gate/<uuid:event_id>", pages.gate, name="gate"),
     path("gate/<uuid:event_id>/scan", pages.scan, name="gate-scan"),
     path("gate/<uuid:event_id>/list", pages.offline_list, name="gate-list"),
@@ -15,5 +17,6 @@ urlpatterns = [
     path("gate/<uuid:event_id>/scans/<uuid:scan_id>/undo", pages.undo, name="gate-undo"),
     path("gate/<uuid:event_id>/scans/<uuid:scan_id>/resolve", pages.resolve, name="gate-resolve"),
     path("gate/<uuid:event_id>/scans/<uuid:scan_id>/identity", pages.identity, name="gate-identity"),
+    path("gate/<uuid:event_id>/scans/<uuid:scan_id>/review", pages.review, name="gate-review"),
     path("gate/<uuid:event_id>/scans/<uuid:scan_id>/face", pages.face, name="gate-face"),
 ]

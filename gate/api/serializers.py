@@ -1,7 +1,10 @@
 """What a scanner app sends, and what it gets: as little about people as a door needs."""
 
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from rest_framework import serializers
 
@@ -62,6 +65,12 @@ class SyncIn(StandingIn):
     """What a device scanned without network."""
 
     scans = serializers.ListField(child=OfflineIn(), max_length=MOST_AT_ONCE)
+    sent_at = serializers.DateTimeField(
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="What the device's clock shows now; by how much it is wrong, the scans' times are put right.",
+    )
 
 
 class ReasonIn(Input):
@@ -74,6 +83,14 @@ class IdentityIn(StandingIn):
     """Staff looked at an ID."""
 
     reason = serializers.CharField(max_length=500, help_text="What was looked at, and why no face check.")
+    client_id = serializers.UUIDField(required=False, allow_null=True, default=None)
+
+
+class ReviewIn(StandingIn):
+    """What a supervisor decides."""
+
+    decision = serializers.ChoiceField(["let_in", "refuse"])
+    reason = serializers.CharField(max_length=500)
     client_id = serializers.UUIDField(required=False, allow_null=True, default=None)
 
 
@@ -128,11 +145,16 @@ class ScanOut(serializers.Serializer):
     offline = serializers.BooleanField()
     is_case = serializers.BooleanField(help_text="A supervisor has to look at it.")
     undone = serializers.BooleanField()
+    seen_again = serializers.BooleanField(
+        help_text="The device still has the code in sight that it asked about: this is the answer it got. Show it once."
+    )
+    note = serializers.CharField(allow_blank=True, help_text="Why staff let somebody in, or refused them.")
     client_id = serializers.UUIDField(allow_null=True)
     scanned_at = serializers.DateTimeField()
     at = serializers.DateTimeField()
     next = serializers.ListField(
-        child=serializers.ChoiceField(["face", "identity"]), help_text="What may still let this person in."
+        child=serializers.ChoiceField(["face", "identity", "review"]),
+        help_text="What may still let this person in; `review` is a supervisor's.",
     )
     ticket = SeatOut(allow_null=True)
     inside_since = serializers.DateTimeField(allow_null=True)
@@ -147,14 +169,25 @@ class GateCountersOut(serializers.Serializer):
     refused = serializers.IntegerField()
 
 
+class CategoryCountersOut(serializers.Serializer):
+    """One category."""
+
+    category = serializers.CharField()
+    inside = serializers.IntegerField()
+    expected = serializers.IntegerField()
+
+
 class CountersOut(serializers.Serializer):
     """How full the house is."""
 
-    expected = serializers.IntegerField()
+    expected = serializers.IntegerField(help_text="Valid tickets.")
     inside = serializers.IntegerField()
-    unassigned = serializers.IntegerField()
-    refused = serializers.IntegerField()
+    outside = serializers.IntegerField(help_text="Valid tickets that have not come in.")
+    unassigned = serializers.IntegerField(help_text="Of those outside, the ones nobody holds yet.")
+    refused = serializers.IntegerField(help_text="Red answers.")
     cases = serializers.IntegerField()
+    reviews = serializers.IntegerField(help_text="Failed face checks nobody has decided yet.")
+    categories = CategoryCountersOut(many=True)
     gates = GateCountersOut(many=True)
 
 
@@ -200,8 +233,12 @@ def render_ticket(ticket: Ticket) -> dict[str, Any]:
     }
 
 
-def render_scan(scan: Scan) -> dict[str, Any]:
-    """Return the answer to a scan, with where and when its ticket came in when that is why it is red."""
+def render_scan(scan: Scan, *, client_id: UUID | None = None) -> dict[str, Any]:
+    """
+    Return the answer to a scan, with where and when its ticket came in when that is why it is red.
+
+    `client_id` is the device's name for what it asked, where that is another one than the scan's.
+    """
     told = scan.reason in (Reason.ALREADY_USED, Reason.DOUBLE) and scan.ticket_id is not None
     entry = entry_of(scan.ticket_id) if told and scan.ticket_id else None
     return {
@@ -214,7 +251,9 @@ def render_scan(scan: Scan) -> dict[str, Any]:
         "offline": scan.offline,
         "is_case": scan.is_case,
         "undone": scan.undone_at is not None,
-        "client_id": scan.client_id,
+        "seen_again": scan.seen_again,
+        "note": scan.note,
+        "client_id": client_id or scan.client_id,
         "scanned_at": scan.scanned_at,
         "at": scan.at,
         "next": next_steps(scan),
@@ -228,14 +267,25 @@ def words(scan: Scan) -> str:
     """Return what to say at the door."""
     if scan.undone_at is not None:
         return "Taken back."
+    if scan.reason == Reason.NOT_YET:
+        return f"The gate opens {told_time(opens_at(scan.event), scan.event)}."
+    if scan.reason == Reason.OVER:
+        return f"The event was over {told_time(scan.event.ends_at, scan.event)}."
     return str(Reason(scan.reason).label) if scan.reason else "Welcome in."
+
+
+def told_time(at: datetime, event: Event) -> str:
+    """Return a moment as it is called at the event's place."""
+    return f"{at.astimezone(ZoneInfo(event.timezone)):%a %d %b at %H:%M}"
 
 
 def next_steps(scan: Scan) -> list[str]:
     """Return what may still let this person in."""
+    if scan.reason == Reason.REFUSED:
+        return ["review"]
     if scan.reason not in CHECKS:
         return []
-    return ["identity"] if scan.reason == Reason.ID_NEEDED else ["face", "identity"]
+    return [*(["face"] if scan.reason != Reason.ID_NEEDED else []), "identity", "review"]
 
 
 def render_counters(found: Counters) -> dict[str, Any]:

@@ -12,6 +12,8 @@ urlpatterns = [
     path("gate/<str:event_id>/scans/<str:scan_id>/undo", views.UndoView.as_view()),
     path("gate/<str:event_id>/scans/<str:scan_id>/resolve", views.ResolveView.as_view()),
     path("gate/<str:event_id>/scans/<str:scan_id>/identity", views.IdentityView.as_view()),
+    path("gate/<str:event_id>/scans/<str:scan_id>/review", views.ReviewView.as_view()),
+    path("gate/<str:event_id>/reviews", views.ReviewsView.as_view()),
     path("gate/<str:event_id>/scans/<str:scan_id>/face", views.FaceView.as_view()),
     path("gate/<str:event_id>/face-checks/<str:check_id>", views.FaceCheckView.as_view()),
     path("gate/<str:event_id>/counters", views.CountersView.as_view()),

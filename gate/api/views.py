@@ -13,6 +13,7 @@ from faceverify.api.parsers import UploadParser
 from gate import queries, services
 from gate.answers import await_check
 from gate.api.serializers import (
+    MOST_AT_ONCE,
     CountersOut,
     EntranceIn,
     FaceCheckOut,
@@ -21,6 +22,7 @@ from gate.api.serializers import (
     IdentityIn,
     ListOut,
     ReasonIn,
+    ReviewIn,
     ScanIn,
     ScanOut,
     SeatOut,
@@ -147,6 +149,37 @@ class ResolveView(GateView):
         return idempotent(request, act)
 
 
+class ReviewView(GateView):
+    @extend_schema(
+        operation_id="reviewScan",
+        tags=["gate"],
+        request=ReviewIn,
+        responses={201: ScanOut},
+        summary="Let somebody in, or refuse them, after a face check that failed (supervisors)",
+        description="Either way it is a scan of its own, kept with the reason. A refusal holds at every gate until a "
+        "supervisor lets the person in after all.",
+    )
+    def post(self, request: Request, event_id: str, scan_id: str) -> Answer:
+        event = self.event(request, event_id, SUPERVISE)
+        given = read(ReviewIn, request)
+        let_in = given.pop("decision") == "let_in"
+        return Answer(
+            render_scan(services.review_scan(**named(event, scan_id, request), let_in=let_in, **given)), status=201
+        )
+
+
+class ReviewsView(GateView):
+    @extend_schema(
+        operation_id="listGateReviews",
+        tags=["gate"],
+        responses=ScanOut(many=True),
+        summary="Failed face checks nobody has decided yet (supervisors)",
+    )
+    def get(self, request: Request, event_id: str) -> Answer:
+        event = self.event(request, event_id, SUPERVISE)
+        return Answer([render_scan(scan) for scan in queries.open_reviews(event=event)[:MOST_AT_ONCE]])
+
+
 class IdentityView(GateView):
     @extend_schema(
         operation_id="acceptByIdentity",
@@ -244,7 +277,7 @@ class SyncView(GateView):
         given = read(SyncIn, request)
         brought = [services.Offline(**one) for one in given.pop("scans")]
         taken = services.sync_scans(event_id=event.pk, staff_id=request.user.pk, scans=brought, **given)
-        return Answer([render_scan(scan) for _, scan in taken])
+        return Answer([render_scan(scan, client_id=offline.client_id) for offline, scan in taken])
 
 
 def named(event: Event, scan_id: str, request: Request) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Every write at the gate: the entrance's rules, scans and what becomes of them, faces compared at the door."""
 
 from gate.services.faces import check_face, give_back_expired, run_check, run_unstarted
+from gate.services.reviews import review_scan
 from gate.services.rules import change_entrance, open_list, use_device
 from gate.services.scanning import (
     Offline,
@@ -19,6 +20,7 @@ __all__ = [
     "close_case",
     "give_back_expired",
     "open_list",
+    "review_scan",
     "run_check",
     "run_unstarted",
     "scan_ticket",

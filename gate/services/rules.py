@@ -58,17 +58,20 @@ def shown(entrance: Entrance) -> dict[str, Any]:
 
 def use_device(*, event_id: UUID, staff_id: UUID, gate: str, device: str = "") -> GateDevice:
     """
-    Return the row of a person's device at a gate, made when it is new there.
+    Return the row of a person's device at a gate, made when it is new there; inside a transaction it is held to its end.
 
     :raises NameOfGate: if the gate has no name, or a long one
     """
     name, own = " ".join(gate.split()), device.strip()[:MOST_LETTERS]
     if not 1 <= len(name) <= MOST_LETTERS:
         raise NameOfGate
-    found, new = GateDevice.objects.get_or_create(event_id=event_id, staff_id=staff_id, gate=name, device=own)
-    if not new:
-        GateDevice.objects.filter(pk=found.pk).update(seen_at=Now())
-    return found
+    named = GateDevice.objects.filter(event_id=event_id, staff_id=staff_id, gate=name, device=own)
+    if not named.update(seen_at=Now()):
+        GateDevice.objects.bulk_create(
+            [GateDevice(event_id=event_id, staff_id=staff_id, gate=name, device=own)], ignore_conflicts=True
+        )
+        named.update(seen_at=Now())  # where a rival made it, this waits until it has answered
+    return named.get()
 
 
 def open_list(*, event_id: UUID, staff_id: UUID, gate: str, device: str = "") -> GateDevice:

@@ -6,12 +6,14 @@ is green. A constraint says the same once more: one standing entry per ticket. E
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import structlog
+from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -20,9 +22,9 @@ from bookings.models import Ticket
 from bookings.services.admission import give_back_ticket, lock_ticket_booking, use_ticket
 from bookings.states import Status
 from events.models import Event
-from gate.lists import hash_code, normalise_code
-from gate.models import GateDevice, Scan
-from gate.queries import check_wanted, get_scan, opens_at, scans_with_all
+from gate.codes import hash_code, normalise_code
+from gate.models import GateDevice, RetiredCode, Scan
+from gate.queries import check_wanted, get_scan, is_refused, opens_at, scans_with_all
 from gate.reasons import CHECKS, Reason
 from gate.refusals import NoCase, NoCheckNeeded, NothingToUndo, TicketNotFound
 from gate.services.rules import tidy_reason, use_device
@@ -32,6 +34,7 @@ log = structlog.get_logger(__name__)
 
 Result, Method = Scan.Result, Scan.Method
 AHEAD = timedelta(minutes=5)  # how far a device's clock may be ahead before ours is taken
+SHOWN_GREEN = Q(let_in=True) | Q(offline=False, result=Result.ACCEPTED)
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,8 @@ def scan_ticket(
     """
     Answer one scan: let the holder in, or say why not. The same `client_id` again gets the same answer.
 
-    `ticket_id` instead of a code is a ticket found by name or reference.
+    A code that a device keeps in sight is scanned once: whatever it asks within GATE_SIGHT_SECONDS of having seen the code last
+    gets the same answer, marked `seen_again`. `ticket_id` instead of a code is a ticket found by name or reference.
 
     :raises NameOfGate: if the gate has no name
     :raises TicketNotFound: if `ticket_id` is no ticket of this event
@@ -76,7 +80,11 @@ def scan_ticket(
     asked = Asked(
         where, read or (ticket.code if ticket else ""), Method.SEARCH if ticket_id else Method.CODE, client_id
     )
-    return decide(asked, ticket)
+    if (answered := still_in_sight(asked)) is not None:
+        return answered
+    scan = decide(asked, ticket)
+    GateDevice.objects.filter(pk=where.pk).update(last_scan=scan, sight_at=Now())
+    return scan
 
 
 @transaction.atomic
@@ -113,18 +121,34 @@ def accept_by_identity(
 
 
 def sync_scans(
-    *, event_id: UUID, staff_id: UUID, gate: str, device: str = "", scans: Sequence[Offline]
+    *,
+    event_id: UUID,
+    staff_id: UUID,
+    gate: str,
+    device: str = "",
+    sent_at: datetime | None = None,
+    scans: Sequence[Offline],
 ) -> list[tuple[Offline, Scan]]:
     """
     Take in what a device scanned without network, each in a transaction of its own; what came before is not counted again.
 
     Whom the device let in although the ticket is inside already (another gate without network) or lets nobody in is a case for
-    a supervisor.
+    a supervisor. `sent_at` is what the device's clock shows now: by how much it is wrong, its times are put right.
 
     :raises NameOfGate: if the gate has no name
     """
+    wrong = timezone.now() - sent_at if sent_at else timedelta()
     return [
-        (one, take_in(event_id=event_id, staff_id=staff_id, gate=gate, device=device, offline=one))
+        (
+            one,
+            take_in(
+                event_id=event_id,
+                staff_id=staff_id,
+                gate=gate,
+                device=device,
+                offline=replace(one, scanned_at=one.scanned_at + wrong),
+            ),
+        )
         for one in sorted(scans, key=lambda one: one.scanned_at)
     ]
 
@@ -137,20 +161,28 @@ def take_in(*, event_id: UUID, staff_id: UUID, gate: str, device: str, offline: 
     :raises NameOfGate: if the gate has no name
     """
     where = use_device(event_id=event_id, staff_id=staff_id, gate=gate, device=device)
-    if (known := known_scan(event_id, offline.client_id)) is not None:
+    name = offline.client_id
+    known = known_scan(event_id, name)
+    if known is not None and offline.accepted and known.result == Result.REJECTED and not known.let_in:
+        # Our red answer was lost on its way, and the device showed green by its list: that is news, once.
+        name = uuid5(name, "let in")
+        known = known_scan(event_id, name)
+    if known is not None:
         return known
     read = normalise_code(offline.code)
     asked = Asked(
         where,
         read,
         Method.ID if offline.method == Method.ID else Method.CODE,
-        offline.client_id,
+        name,
         note=" ".join(offline.note.split())[:500],
         scanned_at=offline.scanned_at if offline.scanned_at < timezone.now() + AHEAD else None,
         offline=True,
         let_in=offline.accepted,
         said=offline.reason if offline.reason in Reason.values else "",
     )
+    if (answered := seen_then(asked)) is not None:
+        return answered
     scan = decide(asked, find_ticket(read))
     if scan.is_case:
         log.warning("gate.case", show=str(event_id), scan=str(scan.pk), reason=scan.reason)
@@ -214,6 +246,11 @@ class Asked:
     let_in: bool = False
     said: str = ""
 
+    @property
+    def hash(self) -> str:
+        """What is kept of the code."""
+        return hash_code(self.device.event_id, self.code)
+
 
 def decide(asked: Asked, found: Ticket | None) -> Scan:
     """Use the ticket if it opens this door now, and write down the answer; inside the transaction of its caller."""
@@ -231,7 +268,7 @@ def decide(asked: Asked, found: Ticket | None) -> Scan:
     scan = Scan(
         event_id=asked.device.event_id,
         ticket=ticket if here else None,
-        code_hash=hash_code(asked.device.event_id, asked.code),
+        code_hash=asked.hash,
         device=asked.device,
         staff_id=asked.device.staff_id,
         method=asked.method,
@@ -253,13 +290,14 @@ def decide(asked: Asked, found: Ticket | None) -> Scan:
 def refusal_for(asked: Asked, ticket: Ticket | None) -> str:
     """Return why this ticket does not open this door now; empty: it does."""
     if ticket is None:
-        return Reason.UNKNOWN
+        retired = RetiredCode.objects.filter(event_id=asked.device.event_id, code_hash=asked.hash).exists()
+        return Reason.PASSED_ON if retired else Reason.UNKNOWN
     if ticket.event_id != asked.device.event_id:
         return Reason.WRONG_EVENT
     if ticket.event.status == Event.Status.CANCELLED:
         return Reason.CANCELLED
     if ticket.status == Ticket.Status.VOID or ticket.booking.status != Status.CONFIRMED:
-        return Reason.VOID
+        return Reason.REFUNDED if ticket.booking.refund_minor else Reason.VOID
     if ticket.status == Ticket.Status.UNASSIGNED:
         return Reason.UNASSIGNED
     if ticket.status == Ticket.Status.USED:
@@ -272,6 +310,10 @@ def refusal_for(asked: Asked, ticket: Ticket | None) -> str:
         return Reason.NOT_YET
     if times.after:
         return Reason.OVER
+    if asked.method == Method.REVIEW:
+        return asked.said
+    if is_refused(ticket):
+        return Reason.REFUSED
     if asked.method in (Method.FACE, Method.ID):
         return asked.said
     return check_wanted(ticket)
@@ -303,3 +345,47 @@ def known_scan(event_id: UUID, client_id: UUID | None) -> Scan | None:
 def find_ticket(code: str) -> Ticket | None:
     """Return the ticket of a code, of whatever event."""
     return Ticket.objects.filter(code=code).first() if code else None
+
+
+def still_in_sight(asked: Asked) -> Scan | None:
+    """
+    Return the answer that a device got for the code it still has in sight, and remember that it does; None: it is news.
+
+    A camera sees a code in every frame. What was taken back meanwhile, or an ID has settled, is news; so is any other device's
+    sight of the code, at once.
+    """
+    seen = GateDevice.objects.filter(
+        pk=asked.device.pk,
+        last_scan__code_hash=asked.hash,
+        last_scan__undone_at=None,
+        sight_at__gt=Now() - timedelta(seconds=settings.GATE_SIGHT_SECONDS),
+    ).exclude(last_scan__reason__in=CHECKS, last_scan__ticket__status=Ticket.Status.USED)
+    scan_id = seen.values_list("last_scan_id", flat=True).first()
+    if scan_id is None:
+        return None
+    GateDevice.objects.filter(pk=asked.device.pk).update(sight_at=Now())
+    return again(get_scan(event_id=asked.device.event_id, scan_id=scan_id))
+
+
+def seen_then(asked: Asked) -> Scan | None:
+    """Return what a device without network had said of the same code a moment before or after; None: nothing."""
+    if asked.scanned_at is None:
+        return None
+    moment = timedelta(seconds=settings.GATE_SIGHT_SECONDS)
+    near = scans_with_all().filter(
+        device=asked.device,
+        code_hash=asked.hash,
+        undone_at=None,
+        scanned_at__gt=asked.scanned_at - moment,
+        scanned_at__lt=asked.scanned_at + moment,
+    )
+    if asked.let_in:
+        near = near.filter(SHOWN_GREEN)
+    scan = near.order_by("-scanned_at", "-pk").first()
+    return again(scan) if scan is not None else None
+
+
+def again(scan: Scan) -> Scan:
+    """Return an answer marked as one that was given before."""
+    scan.seen_again = True
+    return scan

@@ -2,6 +2,8 @@
 
 import json
 from base64 import urlsafe_b64decode
+from datetime import timedelta
+from urllib.parse import quote
 from uuid import uuid4
 
 import pytest
@@ -11,9 +13,9 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from django.utils import timezone
 
-from gate.lists import short_hash
+from gate.codes import short_hash
 from gate.models import GateDevice, Scan
-from tests.factories import OrganiserFactory, StaffFactory, UserFactory
+from tests.factories import EventFactory, OrganiserFactory, StaffFactory, TicketCategoryFactory, UserFactory
 from tests.gate.conftest import plain_staff
 
 pytestmark = pytest.mark.django_db
@@ -75,6 +77,60 @@ def test_search_finds_by_name_and_reference_and_shows_no_code(api, show, guard, 
     assert api.get(address(show, "/search?q=zo")).body["code"] == "search_too_short"
 
 
+@pytest.mark.parametrize("typed", ["zoe quispe", "ZOÊ", "quispé", "strasse", "loko", "王伟", "ЖАН"])
+def test_search_does_not_mind_accents(api, show, guard, sell, typed):
+    (ticket,) = sell(show, person=UserFactory(name="Zoë Quispe-Łokø Straße 王伟 жанна"))
+
+    found = api.as_user(guard).get(address(show, f"/search?q={quote(typed)}")).body["data"]
+
+    assert [one["ticketId"] for one in found] == [str(ticket.pk)]
+
+
+def test_search_finds_nobody_of_another_event(api, show, guard, sell):
+    other = EventFactory()
+    TicketCategoryFactory(event=other)
+    (foreign,) = sell(other, person=UserFactory(name="Zoë Quispe"))
+
+    for text in ("quispe", foreign.booking.reference):
+        assert api.as_user(guard).get(address(show, f"/search?q={text}")).body["data"] == []
+
+
+def test_frames_of_one_sight_are_one_scan(api, show, guard, boss, sell):
+    (ticket,) = sell(show)
+    api = api.as_user(guard)
+
+    def frame(as_whom, gate):
+        sent = {"gate": gate, "code": ticket.code, "clientId": str(uuid4())}
+        return as_whom.post(address(show, "/scans"), sent).body["data"]
+
+    frames = [frame(api, "North") for _ in range(4)]
+    copy = frame(api.as_user(boss), "South")
+
+    assert len({one["id"] for one in frames}) == 1
+    assert [one["seenAgain"] for one in frames] == [False, True, True, True]
+    assert (copy["reason"], copy["seenAgain"]) == ("already_used", False)
+    assert api.get(address(show, "/counters")).body["data"]["inside"] == 1
+
+
+def test_sync_answers_by_the_names_that_were_sent(api, show, guard, sell):
+    (ticket,) = sell(show)
+    at = timezone.now()
+    scans = [
+        {
+            "clientId": str(uuid4()),
+            "code": ticket.code,
+            "accepted": True,
+            "scannedAt": (at + timedelta(seconds=i)).isoformat(),
+        }
+        for i in range(2)
+    ]
+
+    taken = api.as_user(guard).post(address(show, "/sync"), {"gate": "North", "sentAt": at.isoformat(), "scans": scans})
+
+    assert [one["clientId"] for one in taken.body["data"]] == [one["clientId"] for one in scans]
+    assert len({one["id"] for one in taken.body["data"]}) == 1
+
+
 def test_undo_is_the_supervisors(api, show, guard, boss, sell):
     (ticket,) = sell(show)
     made = green(api.as_user(guard), show, ticket)
@@ -91,17 +147,20 @@ def test_undo_is_the_supervisors(api, show, guard, boss, sell):
 def test_counters_per_gate(api, show, guard, sell):
     one, two, _ = sell(show, quantity=3)
     api = api.as_user(guard)
-    green(api, show, one), green(api, show, two, "South"), green(api, show, two, "South")
+    green(api, show, one), green(api, show, two, "South"), green(api, show, two)
 
     found = api.get(address(show, "/counters")).body["data"]
 
     assert found == {
         "expected": 3,
         "inside": 2,
+        "outside": 1,
         "unassigned": 0,
         "refused": 1,
         "cases": 0,
-        "gates": [{"gate": "North", "inside": 1, "refused": 0}, {"gate": "South", "inside": 1, "refused": 1}],
+        "reviews": 0,
+        "categories": [{"category": "Standing", "inside": 2, "expected": 3}],
+        "gates": [{"gate": "North", "inside": 1, "refused": 1}, {"gate": "South", "inside": 1, "refused": 0}],
     }
 
 
@@ -109,7 +168,7 @@ def test_counters_cost_the_same_for_any_crowd(api, show, guard, sell, django_ass
     from gate.queries import counters
 
     sell(show, quantity=5)
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(4):
         counters(event=show)
 
 
@@ -184,11 +243,13 @@ DOORS = (
     ("get", "/search?q=abc"),
     ("get", "/counters"),
     ("get", "/cases"),
+    ("get", "/reviews"),
     ("get", "/list?gate=N"),
     ("post", "/sync"),
     ("post", "/scans/{scan}/undo"),
     ("post", "/scans/{scan}/resolve"),
     ("post", "/scans/{scan}/identity"),
+    ("post", "/scans/{scan}/review"),
 )
 
 

@@ -5,14 +5,17 @@ from uuid import uuid4
 
 import pytest
 from django.db import IntegrityError, OperationalError, transaction
+from django.db.models import F
 from django.utils import timezone
 
 from accounts.models import StaffAction
-from bookings.models import Ticket
+from bookings.models import Booking, Ticket
+from bookings.references import new_ticket_code
 from bookings.services import cancel_booking
 from common.invariants import INVARIANTS
 from events.models import Event
 from gate import services
+from gate.api.serializers import render_scan
 from gate.models import Entrance, GateDevice, Scan
 from gate.reasons import Reason
 from gate.refusals import NameOfGate, NoCase, NothingToUndo, ReasonNeeded, ScanNotFound, TicketNotFound
@@ -102,7 +105,7 @@ def test_gate_opens_when_its_entrance_says(show, guard, boss, sell):
 
     services.change_entrance(event_id=show.pk, staff_id=boss.pk, opens_at=timezone.now(), reason="Sound check guests")
 
-    assert scan(show, guard, ticket).result == "accepted"
+    assert scan(show, guard, ticket, gate="South").result == "accepted"
     action = StaffAction.objects.get(action="gate.entrance_changed")
     assert (action.reason, action.before["opens_at"]) == ("Sound check guests", None)
 
@@ -154,7 +157,7 @@ def test_organisers_systems_are_told_who_came_in_once(show, organiser, guard, se
     WebhookEndpoint.objects.create(organiser=organiser, url="https://shop.example/hook", secret_sealed="x")
 
     scan(show, guard, two)
-    scan(show, guard, two)
+    scan(show, guard, two, gate="South")
 
     (message,) = WebhookMessage.objects.all()
     assert (message.kind, message.payload["ticketId"], message.payload["gate"]) == (
@@ -163,6 +166,139 @@ def test_organisers_systems_are_told_who_came_in_once(show, organiser, guard, se
         "North",
     )
     assert message.deliveries.count() == 1
+
+
+# -- A code that stays in sight ---------------------------------------------------------------------------------------
+
+
+def look_away(moment=timedelta(seconds=3)):
+    """Have every device have seen its last code some time ago."""
+    GateDevice.objects.update(sight_at=F("sight_at") - moment)
+
+
+def test_code_in_sight_is_scanned_once(show, guard, sell):
+    (ticket,) = sell(show)
+    first = scan(show, guard, ticket, client_id=uuid4())
+
+    again = [scan(show, guard, ticket, client_id=uuid4()) for _ in range(3)]
+
+    assert ({one.pk for one in again}, {one.result for one in again}) == ({first.pk}, {"accepted"})
+    assert [first.seen_again, *(one.seen_again for one in again)] == [False, True, True, True]
+    assert Scan.objects.count() == 1
+
+
+def test_code_is_in_sight_for_as_long_as_it_is_seen(show, guard, sell):
+    (ticket,) = sell(show)
+    scan(show, guard, ticket)
+    for _ in range(3):  # six seconds in all, never three between two frames
+        look_away(timedelta(seconds=2))
+        assert scan(show, guard, ticket).seen_again
+
+    look_away()
+
+    assert scan(show, guard, ticket).reason == "already_used"
+
+
+def test_copy_at_another_gate_is_red_at_once_and_three_seconds_later(show, guard, boss, sell):
+    (ticket,) = sell(show)
+    scan(show, guard, ticket)
+
+    at_once = scan(show, boss, ticket, gate="South")
+    look_away()
+    later = scan(show, boss, ticket, gate="South")
+    same_gate = scan(show, boss, ticket, device="phone 2")
+
+    assert [(one.reason, one.seen_again) for one in (at_once, later, same_gate)] == [("already_used", False)] * 3
+    assert Scan.objects.count() == 4
+
+
+def test_red_code_in_sight_is_one_red_scan(show, guard):
+    first, again = (scan(show, guard, code="NOSUCHCODE") for _ in range(2))
+    other = scan(show, guard, code="ANOTHERCODE")
+
+    assert (first.pk == again.pk, other.pk == first.pk, Scan.objects.count()) == (True, False, 2)
+
+
+def test_scan_that_was_taken_back_is_no_longer_in_sight(show, guard, boss, sell):
+    (ticket,) = sell(show)
+    first = scan(show, guard, ticket)
+    services.undo_scan(event_id=show.pk, scan_id=first.pk, staff_id=boss.pk, reason="Wrong person")
+
+    assert (scan(show, guard, ticket).result, Scan.objects.count()) == ("accepted", 2)
+
+
+def test_offline_frames_of_one_sight_are_one_scan(show, guard, sell):
+    (ticket,) = sell(show)
+    seen_at = timezone.now() - timedelta(minutes=5)
+    frames = [offline(ticket, scanned_at=seen_at + timedelta(seconds=second)) for second in range(3)]
+
+    taken = sync(show, guard, *frames)
+    again = sync(show, guard, *frames)
+    later = sync(show, guard, offline(ticket, scanned_at=seen_at + timedelta(minutes=1)))
+
+    assert len({one.pk for _, one in [*taken, *again]}) == 1
+    assert [asked.client_id for asked, _ in taken] == [one.client_id for one in frames]
+    assert [(one.reason, one.is_case) for _, one in later] == [("double", True)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_frames_that_arrive_at_once_are_one_scan(show, guard, sell):
+    (ticket,) = sell(show)
+
+    outcomes = race([lambda: scan(show, guard, ticket, client_id=uuid4()) for _ in range(3)], gate="gate_gatedevice")
+
+    answers = results(outcomes)
+    assert (len({one.pk for one in answers}), Scan.objects.count()) == (1, 1)
+    assert {one.result for one in answers} == {"accepted"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_control_frames_are_two_scans_when_nobody_holds_the_device(show, guard, sell):
+    (ticket,) = sell(show)
+    scan(show, guard, code="BEFORE")
+    where = GateDevice.objects.get()
+
+    def naive():
+        seen = GateDevice.objects.filter(pk=where.pk, last_scan__ticket=ticket).exists()
+        GateDevice.objects.filter(pk=where.pk).update(seen_at=timezone.now())
+        return "again" if seen else "news"
+
+    assert results(race([naive, naive], gate="gate_gatedevice")) == ["news", "news"]
+
+
+# -- Words of their own -----------------------------------------------------------------------------------------------
+
+
+def test_code_that_was_passed_on_says_so(show, guard, sell):
+    (ticket,) = sell(show)
+    old = ticket.code
+    Ticket.objects.filter(pk=ticket.pk).update(code=new_ticket_code())
+    ticket.refresh_from_db()
+
+    answers = [scan(show, guard, code=old), scan(show, guard, ticket)]
+
+    assert [one.reason for one in answers] == ["passed_on", ""]
+
+
+def test_refunded_ticket_says_so(show, guard, sell):
+    (ticket,) = sell(show)
+    cancel_booking(booking_id=ticket.booking_id, by="staff")
+    Booking.objects.filter(pk=ticket.booking_id).update(refund_minor=4900)
+
+    assert scan(show, guard, ticket).reason == "refunded"
+
+
+def test_times_are_told_by_the_clock_of_the_place(show, guard, sell):
+    (ticket,) = sell(show)
+    starts_at = timezone.now().replace(month=12, day=24, hour=20, minute=0) + timedelta(days=365)
+    Event.objects.filter(pk=show.pk).update(
+        starts_at=starts_at, ends_at=starts_at + timedelta(hours=3), timezone="America/New_York"
+    )
+
+    told = render_scan(scan(show, guard, ticket))["words"]
+
+    assert told.startswith("The gate opens ")
+    assert told.endswith(" 24 Dec at 11:00.")
 
 
 # -- Undo -------------------------------------------------------------------------------------------------------------
@@ -183,7 +319,7 @@ def test_supervisor_takes_a_scan_back(show, guard, boss, sell):
 
 def test_undo_needs_a_reason_and_something_to_undo(show, guard, boss, sell):
     (ticket,) = sell(show)
-    green, red = scan(show, guard, ticket), scan(show, guard, ticket)
+    green, red = scan(show, guard, ticket), scan(show, guard, ticket, gate="South")
     undo = {"event_id": show.pk, "staff_id": boss.pk}
 
     with pytest.raises(ReasonNeeded):
@@ -236,6 +372,29 @@ def test_sync_sent_twice_counts_once(show, guard, sell):
     assert Scan.objects.filter(result="accepted").count() == 3
 
 
+def test_green_by_the_list_after_a_red_answer_that_was_lost_is_a_case(show, guard, boss, sell):
+    (ticket,) = sell(show)
+    scan(show, boss, ticket, gate="South")
+    name = uuid4()
+    assert scan(show, guard, ticket, client_id=name).reason == "already_used"
+
+    shown_green = offline(ticket, client_id=name)
+    first, again = sync(show, guard, shown_green), sync(show, guard, shown_green)
+
+    assert [(one.reason, one.is_case) for _, one in [*first, *again]] == [("double", True)] * 2
+    assert Scan.objects.filter(let_in=True).count() == 1
+
+
+def test_green_by_the_list_after_a_green_answer_that_was_lost_is_none(show, guard, sell):
+    (ticket,) = sell(show)
+    name = uuid4()
+    scan(show, guard, ticket, client_id=name)
+
+    ((_, taken),) = sync(show, guard, offline(ticket, client_id=name))
+
+    assert (taken.result, taken.is_case, Scan.objects.count()) == ("accepted", False, 1)
+
+
 def test_whom_an_old_list_let_in_on_a_void_ticket_is_a_case(show, guard, sell):
     (ticket,) = sell(show)
     cancel_booking(booking_id=ticket.booking_id, by="staff")
@@ -260,6 +419,22 @@ def test_clock_ahead_of_ours_is_not_believed(show, guard, sell):
     ((_, taken),) = sync(show, guard, offline(ticket, scanned_at=timezone.now() + timedelta(days=2)))
 
     assert taken.scanned_at < timezone.now() + timedelta(minutes=1)
+
+
+@pytest.mark.parametrize("wrong", [timedelta(hours=-7), timedelta(hours=9)], ids=["behind", "ahead"])
+def test_wrong_clock_of_a_device_is_put_right(show, guard, sell, wrong):
+    (ticket,) = sell(show)
+    now = timezone.now()
+
+    ((_, taken),) = services.sync_scans(
+        event_id=show.pk,
+        staff_id=guard.pk,
+        gate="North",
+        sent_at=now + wrong,
+        scans=[offline(ticket, scanned_at=now + wrong - timedelta(minutes=20))],
+    )
+
+    assert abs(taken.scanned_at - (now - timedelta(minutes=20))) < timedelta(minutes=1)
 
 
 # -- Races ------------------------------------------------------------------------------------------------------------

@@ -16,7 +16,10 @@ from common.admin import ReadOnlyAdmin, ReadOnlyInline
 from common.admin_actions import ReasonForm, ServiceAdmin, dialog_action
 from common.money import display as money
 from common.money import to_decimal
-from payments import services
+from payments import (
+    books,  # noqa: F401
+    services,
+)
 from payments.desk import REFUND, RefundDesk
 from payments.models import Attention, Payment, Refund, StripeEvent
 

@@ -5,10 +5,12 @@ Everything that leaves here is a plain value or an error of ours. Every call has
 calls at once (a slow provider must not take every thread of the shop with it) and refuses to run inside a transaction.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import lru_cache
+from math import ceil
 from threading import BoundedSemaphore
 from typing import Any
 from urllib.parse import urlsplit
@@ -196,6 +198,39 @@ class Gateway:
         with calling("list_refunds"):
             found = self.api.refunds.list({"payment_intent": intent_id, "limit": 100})
             return [refund_from(item) for item in found.data]
+
+    def intents_made(self, since: datetime, until: datetime) -> Iterator[list[Intent]]:
+        """
+        Yield every intent made in a period, a page at a time.
+
+        :raises ProviderUnavailable: if there is no answer
+        """
+        yield from self.pages("list_intents", self.api.payment_intents.list, intent_from, since, until)
+
+    def refunds_made(self, since: datetime, until: datetime) -> Iterator[list[Returned]]:
+        """
+        Yield every refund made in a period, whoever made it, a page at a time.
+
+        :raises ProviderUnavailable: if there is no answer
+        """
+        yield from self.pages("list_refunds_made", self.api.refunds.list, refund_from, since, until)
+
+    def pages(
+        self, step: str, listed: Callable[[Any], Any], read: Callable[[Any], Any], since: datetime, until: datetime
+    ) -> Iterator[list[Any]]:
+        """Read a list of the provider to its end; whole seconds, as it counts."""
+        wish: dict[str, Any] = {
+            "created": {"gte": int(since.timestamp()), "lt": ceil(until.timestamp())},
+            "limit": 100,
+        }
+        while True:
+            with calling(step):
+                page = listed(wish)
+                found = [read(item) for item in page.data]
+            yield found
+            if not page.has_more or not found:
+                return
+            wish["starting_after"] = found[-1].id
 
     def create_checkout(
         self,

@@ -24,6 +24,12 @@ def close_payment(dedupe_key: str, payload: dict[str, Any]) -> None:
         raise outbox.Postpone(AGAIN_SECONDS)
 
 
+@outbox.handler("payments.compare")
+def compare_books(dedupe_key: str, payload: dict[str, Any]) -> None:
+    """Compare our books with the provider's for a period that staff asked about."""
+    services.compare(comparison_id=UUID(payload["comparison_id"]))
+
+
 @jobs.periodic("payments.deliver_refunds", every="OUTBOX_SECONDS")
 def sweep_refunds() -> int:
     """Deliver the refunds that no nudge reached, and those to be tried again."""

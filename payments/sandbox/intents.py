@@ -101,9 +101,6 @@ class Intents:
         """GET /v1/payment_intents"""
         only(params, "limit", "starting_after", "created", "expand")
         items = self.store.all("payment_intent")
-        created = params.get("created")
-        if isinstance(created, dict) and "gte" in created:
-            items = [item for item in items if item["created"] >= whole_number(created, "gte", low=0)]
         return Reply(200, listing("/v1/payment_intents", items, params))
 
     def update(self, intent: Body, params: Params) -> Reply:

@@ -101,7 +101,7 @@ class Refunds:
 
     def page(self, params: Params) -> Reply:
         """GET /v1/refunds"""
-        only(params, "payment_intent", "charge", "limit", "starting_after", "expand")
+        only(params, "payment_intent", "charge", "created", "limit", "starting_after", "expand")
         items = self.store.all("refund", parent=params.get("payment_intent"))
         if charge := params.get("charge"):
             items = [item for item in items if item["charge"] == charge]

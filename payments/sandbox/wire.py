@@ -1,6 +1,7 @@
 """Stripe's wire: requests with nested form bodies in, JSON objects and errors out."""
 
 import json
+import operator
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
@@ -114,8 +115,20 @@ def only(params: Params, *names: str) -> None:
             raise Refusal(400, f"Received unknown parameter: {name}", param=name, code="parameter_unknown")
 
 
+WITHIN = {"gte": operator.ge, "gt": operator.gt, "lte": operator.le, "lt": operator.lt}
+
+
 def listing(url: str, items: list[Any], params: Params) -> Params:
-    """Return a page of a list: `limit`, `starting_after`."""
+    """Return a page of a list: `created` within `gte`, `gt`, `lte` and `lt`, `limit`, `starting_after`."""
+    created = params.get("created")
+    within: Params = created if isinstance(created, dict) else {}
+    for name in within:
+        if name not in WITHIN:
+            raise Refusal(
+                400, f"Received unknown parameter: created[{name}]", param="created", code="parameter_unknown"
+            )
+        moment = whole_number(within, name, low=0)
+        items = [item for item in items if WITHIN[name](item["created"], moment)]
     if after := params.get("starting_after"):
         ids = [item["id"] for item in items]
         items = items[ids.index(after) + 1 :] if after in ids else []

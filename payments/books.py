@@ -59,18 +59,8 @@ class ComparisonAdmin(ServiceAdmin):
     list_filter = ["status", "created_at"]
     ordering = ["-created_at", "id"]
     actions_list = ["new"]
-    fields = [
-        "period",
-        "coloured_status",
-        "problem",
-        "intents",
-        "refunds",
-        "payments",
-        "by",
-        "created_at",
-        "finished_at",
-    ]
-    change_form_outer_after_template = "admin/payments/differences.html"
+    fields = ["period", "coloured_status", "read", "by", "created_at", "finished_at"]
+    change_form_outer_before_template = "admin/payments/differences.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Comparison]:
         still = Count("differences", filter=Q(differences__answered_at__isnull=True))
@@ -87,6 +77,12 @@ class ComparisonAdmin(ServiceAdmin):
     @display(description="To do", ordering="still")
     def open_lines(self, comparison: Any) -> int:
         return int(comparison.still)
+
+    @display(description="Looked at")
+    def read(self, comparison: Comparison) -> str:
+        return (
+            f"{comparison.intents} payments and {comparison.refunds} refunds at Stripe, {comparison.payments} payments here"
+        )
 
     @display(description="Asked for by", ordering="staff__email")
     def by(self, comparison: Comparison) -> str:

@@ -57,7 +57,7 @@ ADVICE = {
     Kind.UNKNOWN_HERE: "Money that no booking of ours asked for. Send it back, or leave it if it belongs to another shop.",
     Kind.NOT_TAKEN_IN: "Its announcement never came. Take it in: it pays the booking, or goes back if the seats are gone.",
     Kind.CLOSED_THERE: "Nobody can pay it any more. Close it here.",
-    Kind.AMOUNT: "Our figure is wrong. Write what was received; the payment then waits for a person, who refunds or keeps it.",
+    Kind.AMOUNT: "Our figure is wrong. Write what was received; if the booking costs something else, a person decides then.",
     Kind.CURRENCY: "Never by itself. Look at the provider's dashboard, then refund it there.",
     Kind.NOT_PAID_THERE: "Tickets stand that nobody paid for. Look at the provider's dashboard; then cancel the booking.",
     Kind.REFUND_UNKNOWN: "Made in the provider's dashboard. Write it down, so that nobody gives it back again.",

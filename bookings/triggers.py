@@ -72,8 +72,7 @@ GUARD = """
         IF taken + NEW.quantity > allowed AND NEW.source <> 'staff' THEN
             RAISE EXCEPTION 'at most % tickets a person', allowed USING ERRCODE = 'FS003', DETAIL = (allowed - taken)::text;
         END IF;
-        -- What the waitlist offers was counted when its wish was written down (`waitlist.services.joining`).
-        IF taken_of_these + NEW.quantity > allowed_of_these AND NEW.source = 'public' THEN
+        IF taken_of_these + NEW.quantity > allowed_of_these AND NEW.source <> 'staff' THEN
             RAISE EXCEPTION 'at most % of these tickets a person', allowed_of_these
                 USING ERRCODE = 'FS003', DETAIL = (allowed_of_these - taken_of_these)::text;
         END IF;

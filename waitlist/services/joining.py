@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Q, Sum
+from django.db.models import F, Q, Sum
 from django.db.models.functions import Now
 
 from bookings import services as bookings
@@ -286,11 +286,32 @@ def check_wish(event: Event, category_ids: Sequence[UUID], quantity: int) -> Non
     if len(wished) != len(set(category_ids)):
         raise CategoryNotFound
     most = min((category.max_per_person for category in wished if category.max_per_person), default=quantity)
+    if not wished:  # any will do: one that a person may have so many of must be among them
+        limits = event.categories.filter(hidden=False).values_list("max_per_person", flat=True)
+        most = max((limit or quantity for limit in limits), default=quantity)
     if quantity > most:
         raise TooManyTickets(f"One person may have at most {most} of these tickets.", limit=most)
     if early := event.categories.filter(pk__in=category_ids, sale_starts_at__gt=Now()).first():
         assert early.sale_starts_at is not None
         raise SaleNotOpen(opens_at=early.sale_starts_at.isoformat().replace("+00:00", "Z"))
+
+
+def check_limits_of_categories(entry: WaitlistEntry) -> None:
+    """
+    Check that a person may still have what they wait for of a category that would do and has seats now, if there is any.
+
+    :raises TicketLimit: if not
+    """
+    taken_seats = F("inventory__held") + F("inventory__offered") + F("inventory__sold")
+    kinds = entry.event.categories.filter(TicketCategory.for_everybody(), inventory__capacity__gt=taken_seats)
+    if entry.category_ids:
+        kinds = kinds.filter(pk__in=entry.category_ids)
+    live = Booking.objects.filter(user_id=entry.user_id, event_id=entry.event_id, status__in=LIVE)
+    taken = dict(live.values_list("category_id").annotate(Sum("quantity")).order_by())
+    limits = kinds.values_list("pk", "max_per_person")
+    room = max((most - taken.get(pk, 0) if most else entry.quantity for pk, most in limits), default=entry.quantity)
+    if room < (entry.quantity if entry.all_together else 1):
+        raise TicketLimit(room=max(0, room))
 
 
 def check_limit(event: Event, user_id: UUID, quantity: int) -> None:

@@ -20,7 +20,7 @@ from waitlist.clock import open_for_offers
 from waitlist.locks import lock_entry
 from waitlist.models import WaitlistEntry
 from waitlist.refusals import CanNotOffer, NoSeatToOffer, NotOnWaitlist, ReasonRequired, TicketLimit
-from waitlist.services.joining import check_limit
+from waitlist.services.joining import check_limit, check_limits_of_categories
 
 log = structlog.get_logger(__name__)
 
@@ -159,6 +159,7 @@ def put_back_in_line(*, limit: int = 500) -> int:
     for entry in aside.select_related("event").order_by("joined_at", "id")[:limit]:
         try:
             check_limit(entry.event, entry.user_id, entry.quantity if entry.all_together else 1)
+            check_limits_of_categories(entry)
         except TicketLimit:
             continue
         lock_entry(entry)

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import OuterRef, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from unfold.decorators import action, display
@@ -34,7 +34,7 @@ from accounts.models import (
     User,
 )
 from accounts.roles import ASSIGN, EXCEED_CAPACITY, REVIEW_FACES, ROLES, role_of
-from accounts.second_factor import enrolled_of
+from accounts.second_factor import has_app
 from common.admin import ReadOnlyAdmin, redirect_from_dialog
 from common.errors import FairseatError
 
@@ -146,8 +146,7 @@ class UserAdmin(ReadOnlyAdmin):
     ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
-        people = super().get_queryset(request).prefetch_related("groups")
-        return people.annotate(enrolled=enrolled_of(OuterRef("pk")))
+        return super().get_queryset(request).prefetch_related("groups")
 
     def has_assign_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Whether this member of staff gives roles and resets second factors."""
@@ -163,9 +162,14 @@ class UserAdmin(ReadOnlyAdmin):
         names = {name: field.replace("_", " ") for field, name in EXTRA_FIELDS.items()}
         return ", ".join(names[name] for name in services.extras_of(user)) or "–"
 
-    @display(description="Second factor", boolean=True)
-    def factor(self, user: Any) -> bool:
-        return user.enrolled
+    @display(description="Second factor")
+    def factor(self, user: User) -> str:
+        app = ["app"] if has_app(user.pk) else []
+        named = [
+            f"passkey “{one.name}”" + (" (refused: may be a copy)" if one.copied_at else "")
+            for one in user.passkeys.order_by("created_at")
+        ]
+        return ", ".join(app + named) or "–"
 
     @display(description="Account", label=STATE_COLOURS)
     def state(self, user: User) -> str:
@@ -229,7 +233,7 @@ class UserAdmin(ReadOnlyAdmin):
         icon="phonelink_erase",
         dialog={
             "title": "Reset the second factor",
-            "description": "Make sure that it is really them who asks. Every session of theirs ends.",
+            "description": "App, passkeys and recovery codes go, and every session ends. Make sure that it is really them.",
             "form_class": ReasonForm,
             "form_submit_text": "Reset it",
         },

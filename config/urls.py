@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
+from accounts.mfa_pages import admin_login
 from analytics.dashboard import booking_history, person_history
 from config import health, pages, schema, staff
 
@@ -41,6 +42,7 @@ urlpatterns = [
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/history/booking/<uuid:booking_id>/", staff_page(booking_history), name="booking_history"),
     path("admin/history/person/<uuid:user_id>/", staff_page(person_history), name="person_history"),
+    path("admin/login/", admin_login),
     # Not the admin's own: it ends no API session, tells nobody and counts no tries.
     path("admin/password_change/", staff_page(RedirectView.as_view(url="/profile/password"))),
     path("admin/", admin.site.urls),

@@ -6,7 +6,7 @@ from uuid import UUID
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models import Q
 
-from accounts.models import User
+from accounts.models import Authenticator, Passkey, RecoveryCode, User
 from bookings.models import Booking, TicketHandover
 from bookings.queries import list_bookings_for, tickets_with_all
 from bookings.references import spoken
@@ -32,6 +32,14 @@ def export_person(*, user_id: UUID) -> dict[str, Any]:
         "profile": columns(
             person, "id", "email", "name", "phone", "is_organiser", "is_staff", "created_at", "last_login"
         ),
+        "second_factors": {
+            "app_since": Authenticator.objects.filter(user=person).values_list("confirmed_at", flat=True).first(),
+            "passkeys": [
+                columns(passkey, "name", "synced", "created_at", "last_used_at", "copied_at")
+                for passkey in Passkey.objects.filter(user=person)
+            ],
+            "recovery_codes_left": RecoveryCode.objects.filter(user=person, used_at__isnull=True).count(),
+        },
         "bookings": [booking(row) for row in list_bookings_for(user_id=user_id)],
         "tickets_from_others": [
             columns(ticket, "code", "number", "holder_name", "status", "issued_at")

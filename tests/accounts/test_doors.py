@@ -1,6 +1,7 @@
 """The admin's doors: its log-in, what staff see and do there."""
 
 import re
+from urllib.parse import urlencode
 
 import pytest
 from django.contrib.auth import authenticate
@@ -38,6 +39,39 @@ def test_staff_log_in_to_the_admin(staff):
     reply = Client().post(LOGIN, {"username": " STAFF@example.com", "password": PASSWORD, "next": "/admin/"})
 
     assert (reply.status_code, reply.headers["Location"]) == (302, "/admin/")
+
+
+def test_staff_who_asked_for_no_page_come_to_the_admin(staff):
+    page = Client().get(LOGIN).content.decode()
+    action = re.search(r'<form action="([^"]+)" method="post" id="login-form"', page).group(1)
+
+    reply = Client().post(action, {"username": staff.email, "password": PASSWORD})
+
+    assert reply.headers["Location"] == "/admin/"
+
+
+@pytest.mark.parametrize(
+    "onward", ["//evil.example/", "https://evil.example/", "/\\evil.example", "javascript:alert(1)"]
+)
+def test_log_in_leads_nowhere_else(staff, onward):
+    page = Client().get(LOGIN, {"next": onward}).content.decode()
+    assert "evil" not in re.search(r'<form action="([^"]+)" method="post" id="login-form"', page).group(1)
+
+    reply = Client().post(f"{LOGIN}?{urlencode({'next': onward})}", {"username": staff.email, "password": PASSWORD})
+    assert reply.headers["Location"].startswith("/") and "evil" not in reply.headers["Location"]
+
+
+def test_log_in_begins_a_new_session(staff):
+    client = Client()
+    client.get(LOGIN)
+    session = client.session
+    session["planted"] = "yes"
+    session.save()
+    before = session.session_key
+
+    client.post(LOGIN, {"username": staff.email, "password": PASSWORD})
+
+    assert client.session.session_key != before
 
 
 def test_customers_do_not(ana):

@@ -5,6 +5,7 @@ import json
 import pytest
 from django.core.management import CommandError, call_command
 
+from accounts.models import Passkey
 from accounts.services import erase_user
 from bookings.models import Booking
 from faceverify.models import FaceReference
@@ -39,6 +40,16 @@ def test_export_has_everything_but_faces(person):
     assert "encrypted" not in text
     assert "storage" not in text
     assert bytes(FaceReference.objects.get().vector_encrypted).hex()[:20] not in text
+
+
+def test_export_names_the_second_factors_and_no_key(person):
+    Passkey.objects.create(user=person, name="Laptop", credential_id="its-own-name", public_key=b"k", sign_count=4)
+
+    held = export_person(user_id=person.pk)["second_factors"]
+
+    assert (held["app_since"], held["recovery_codes_left"]) == (None, 0)
+    assert [passkey["name"] for passkey in held["passkeys"]] == ["Laptop"]
+    assert "its-own-name" not in json.dumps(held, cls=ENCODER)
 
 
 def test_command_writes_json_to_screen_or_file(person, capsys, tmp_path):

@@ -33,7 +33,7 @@ def staff_dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, 
     return context | {
         "tiles": tiles(found),
         "waiting": [one for one in waiting(found["to_do"]) if request.user.has_perm(one[0])],
-        "plots": [hour_plot(found["hours"]), *day_plots(found["days"])],
+        "plots": sorted([hour_plot(found["hours"]), *day_plots(found["days"])], key=lambda plot: plot.is_empty),
         "funnel": steps([(step["step"], step["count"]) for step in found["funnel"]]),
         "top_events": [
             event

@@ -101,13 +101,16 @@ def event_figures(request: HttpRequest, event_id: UUID) -> HttpResponse:
         "categories": [
             one | {"earned": display_sum(one["revenue_minor"], event.currency)} for one in stats["categories"]
         ],
-        # Quiet ones say so in a word; those of people only where there were any.
-        "plots": [
-            hour_plot(hours),
-            first,
-            earnings_plot(days, event.currency),
-            *(plot for plot in others if not plot.is_empty),
-        ],
+        # Of sales always, quiet ones last and in a word; of people only where there were any.
+        "plots": sorted(
+            [
+                hour_plot(hours),
+                first,
+                earnings_plot(days, event.currency),
+                *(plot for plot in others if not plot.is_empty),
+            ],
+            key=lambda plot: plot.is_empty,
+        ),
         "had_line": had_line,
         "funnel": steps([(step["step"], step["count"]) for step in queries.funnel(days, line=had_line)]),
         "checks": [(name.replace("_", " ").capitalize(), number) for name, number in stats["verification"].items()],

@@ -7,7 +7,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 WIDTH, HEIGHT, TOP = 640, 140, 6
-SHADES = ("1", ".55", ".25")
+SHADES = ("1", ".6", ".35")
 
 
 def plain(value: int) -> str:

@@ -70,3 +70,18 @@ if (bar) {
   const timer = setInterval(tick, 1000);
   tick();
 }
+
+// Nobody is logged in: what the gate keeps on a device goes, but for scans that still have to be sent.
+function gateWasHere() {
+  try {
+    return localStorage.getItem("gate") !== null;
+  } catch {
+    return false;
+  }
+}
+if ("guest" in document.body.dataset && !document.querySelector("[data-shell]") && gateWasHere()) {
+  import("./gate-store.js")
+    .then(({ wipe }) => wipe())
+    .then(() => localStorage.removeItem("gate"))
+    .catch(() => {}); // its time ends it all the same
+}

@@ -12,12 +12,13 @@ from django.db.models import F
 from django.utils import timezone
 from PIL import Image
 from playwright.sync_api import Browser, Page, Playwright, expect
+from playwright.sync_api import Error as PlaywrightError
 
 from accounts.models import User
 from bookings.models import Ticket
 from events.models import Event
 from faceverify.models import FaceImage
-from gate import services
+from gate import offline, services
 from gate.models import Entrance, GateDevice, Scan
 from tests.factories import PASSWORD, EventFactory, OrganiserFactory, TicketCategoryFactory, UserFactory
 from tests.pages.camera import flags
@@ -26,6 +27,7 @@ from tests.pages.scenes import buy
 from tests.pages.test_accessibility import check
 from tests.registrations.scenes import OTHER, SELF, enrolled, face_event, registered, shot
 from tests.registrations.scenes import check as verify
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
 
@@ -258,6 +260,180 @@ def test_gate_is_clean(browse: Callable[..., Page], log_in: Callable, door: User
         expect(page.locator(f".gate-answer.{kind}")).to_be_visible()
 
     assert found == []
+
+
+# -- Opened without network -------------------------------------------------------------------------------------------
+
+
+KEPT = """async () => {
+    const caches_ = await Promise.all((await caches.keys()).map((name) => caches.open(name)));
+    const kept = await Promise.all(caches_.map((one) => one.keys()));
+    return kept.flat().map((one) => new URL(one.url).pathname).sort();
+}"""
+
+
+def has_shell(page: Page) -> None:
+    """Wait until the page may be opened without network: its worker has everything and answers for it."""
+    has_list(page)
+    eventually(lambda: page.evaluate("navigator.serviceWorker.controller !== null"), what="the worker did not begin")
+
+
+def test_gate_that_was_opened_once_opens_and_scans_without_network(
+    browse: Callable[..., Page], log_in: Callable, door: User, tonight: Event
+) -> None:
+    first, second = tickets(tonight)
+    page = browse()
+    log_in(page, door)
+    at_gate(page, tonight)
+    has_shell(page)
+    page.context.set_offline(True)
+
+    page.reload()
+    expect(page.get_by_role("heading", name="Night Swim")).to_be_visible()
+    typed(page, first.code)
+    expect(page.get_by_role("alertdialog")).to_contain_text("Without network")
+    page.reload()
+    expect(page.get_by_text("1 scan waits to be sent")).to_be_visible()
+    other = page.context.new_page()  # a second tab, of the whole of /gate: this device knows where it stood
+    other.goto("/gate")
+    other.get_by_role("link", name="Night Swim: North").click()
+    expect(other.get_by_text("Scanning goes on with the list")).to_be_visible()
+    typed(other, first.code)
+    expect(other.get_by_role("alertdialog")).to_contain_text("inside already")
+    typed(other, second.code)
+    expect(other.get_by_role("alertdialog")).to_contain_text("Welcome in")
+    other.close()
+    assert not Scan.objects.exists()
+    page.context.set_offline(False)
+
+    expect(page.get_by_role("heading", name="Latest scans")).to_be_visible()  # the page itself came back, by itself
+    expect(page.get_by_text("to be sent")).to_be_hidden()
+    assert Scan.objects.filter(result="accepted", offline=True).count() == 2
+    assert not Scan.objects.filter(result="rejected", let_in=True).exists()
+
+
+def test_control_without_its_worker_the_page_does_not_open(
+    browse: Callable[..., Page], log_in: Callable, door: User, tonight: Event
+) -> None:
+    page = browse()
+    page.add_init_script("delete Navigator.prototype.serviceWorker")
+    log_in(page, door)
+    at_gate(page, tonight)
+    has_list(page)
+    page.context.set_offline(True)
+
+    with pytest.raises(PlaywrightError, match="ERR_INTERNET_DISCONNECTED"):
+        page.reload()
+
+
+def test_nothing_else_of_the_site_is_kept_and_nothing_old(
+    browse: Callable[..., Page], log_in: Callable, door: User, tonight: Event
+) -> None:
+    page = browse()
+    log_in(page, door)
+    page.evaluate("caches.open('gate-0000000000000000').then((old) => old.put('/gate/shell', new Response('old')))")
+    at_gate(page, tonight)
+    has_shell(page)
+    page.goto("/tickets")
+    at_gate(page, tonight)
+    has_list(page)
+
+    expect(page.get_by_text("Works without network")).to_be_visible()
+    eventually(lambda: page.evaluate("caches.keys()") == [f"gate-{offline.version()}"], what="an old cache stayed")
+    files = [f"/static/{name}" for name in (*offline.FILES, *offline.IMPORTED)]
+    assert page.evaluate(KEPT) == sorted(["/gate/shell", *files])
+    # A deploy: the page says another version than the site, and loads again.
+    page.route("**/counters", another_version, times=1)
+    with page.expect_navigation():
+        page.evaluate("dispatchEvent(new Event('online'))")
+
+
+def another_version(route: Any) -> None:
+    """Answer as a site does that was deployed anew."""
+    answer = route.fetch()
+    route.fulfill(response=answer, json=answer.json() | {"version": "another"})
+
+
+def test_end_of_a_shift_and_a_log_out_leave_nothing(
+    browse: Callable[..., Page], log_in: Callable, door: User, tonight: Event
+) -> None:
+    tickets(tonight)
+    page = browse()
+    lists = """() => new Promise((done) => { const opening = indexedDB.open("gate"); opening.onsuccess = () => {
+        const asked = opening.result.transaction("lists").objectStore("lists").count();
+        asked.onsuccess = () => { opening.result.close(); done(asked.result); }; }; })"""
+    for how in ("End shift and log out", "Log out"):
+        log_in(page, door)
+        at_gate(page, tonight)
+        has_list(page)
+        assert page.evaluate(lists) == 1
+        if how == "Log out":
+            page.goto("/profile")
+        page.get_by_role("button", name=how, exact=True).click()
+        expect(page.get_by_role("link", name="Log in").first).to_be_visible()
+        eventually(lambda: page.evaluate("localStorage.getItem('gate')") is None, what="something was kept")
+        assert page.evaluate(lists) == 0
+
+
+def test_phone_with_a_wrong_clock_dates_its_scans_rightly_and_drops_the_list_in_time(
+    browse: Callable[..., Page], log_in: Callable, door: User, tonight: Event
+) -> None:
+    first, second = tickets(tonight)
+    page = browse()
+    log_in(page, door)
+    page.clock.install(time=timezone.now() - timedelta(days=400))
+    at_gate(page, tonight)
+    has_list(page)
+    page.context.set_offline(True)
+    typed(page, first.code)
+    expect(page.get_by_role("alertdialog")).to_contain_text("Without network")
+    page.context.set_offline(False)
+    expect(page.get_by_text("to be sent")).to_be_hidden()
+    scan = Scan.objects.get()
+    assert abs(scan.scanned_at - timezone.now()) < timedelta(minutes=3)
+
+    page.context.set_offline(True)
+    page.clock.fast_forward("26:00:00")
+    typed(page, second.code)
+
+    expect(page.get_by_role("alertdialog")).to_contain_text("No list")
+
+
+# -- Scanners that are set up for another keyboard --------------------------------------------------------------------
+
+
+def keyed(page: Page, code: str, layout: dict[str, str]) -> None:
+    """Type as a scanner does on a machine whose keyboard has this layout: the same keys, other letters."""
+    session = page.context.new_cdp_session(page)
+    for letter in code:
+        shown = layout.get(letter, letter)
+        name = f"Digit{letter}" if letter.isdigit() else f"Key{letter}"
+        session.send("Input.dispatchKeyEvent", {"type": "keyDown", "key": shown, "code": name, "text": shown})
+        session.send("Input.dispatchKeyEvent", {"type": "keyUp", "key": shown, "code": name})
+    page.keyboard.press("Enter")
+
+
+GERMAN = {"Y": "Z", "Z": "Y"}
+FRENCH = {"A": "Q", "Q": "A", "Z": "W", "W": "Z", "M": "?"} | dict(zip("1234567890", "&é\"'(-è_çà", strict=True))
+
+
+def test_scanner_for_another_keyboard_is_understood(
+    browse: Callable[..., Page], log_in: Callable, door: User, tonight: Event
+) -> None:
+    first, second = tickets(tonight)
+    Ticket.objects.filter(pk=first.pk).update(code="ZY0123456789ZYQAWM3467ACDE")
+    Ticket.objects.filter(pk=second.pk).update(code="QAZWM0123456789ZYXWVTSRQPN")
+    page = browse()
+    log_in(page, door)
+    at_gate(page, tonight)
+    has_list(page)
+
+    keyed(page, "ZY0123456789ZYQAWM3467ACDE", GERMAN)
+    expect(page.get_by_role("alertdialog")).to_contain_text("1 of 2")
+    keyed(page, "QAZWM0123456789ZYXWVTSRQPN", FRENCH)
+    expect(page.get_by_role("alertdialog")).to_contain_text("2 of 2")
+
+    assert sorted(Scan.objects.values_list("result", flat=True)) == ["accepted", "accepted"]
 
 
 # -- Camera -----------------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from common.admin_actions import ServiceAdmin
+from common.errors import FairseatError
 from payments import services
 from payments.models import Comparison, Difference
 from payments.services.comparing import ADVICE, FIXABLE
@@ -80,9 +81,7 @@ class ComparisonAdmin(ServiceAdmin):
 
     @display(description="Looked at")
     def read(self, comparison: Comparison) -> str:
-        return (
-            f"{comparison.intents} payments and {comparison.refunds} refunds at Stripe, {comparison.payments} payments here"
-        )
+        return f"{comparison.intents} payments and {comparison.refunds} refunds at Stripe, {comparison.payments} payments here"
 
     @display(description="Asked for by", ordering="staff__email")
     def by(self, comparison: Comparison) -> str:
@@ -145,14 +144,10 @@ class ComparisonAdmin(ServiceAdmin):
             raise Http404
         given = {"actor_id": request.user.pk, "reason": request.POST.get("reason", "").replace("\x00", "")[:400]}
         if request.POST.get("do") == "fix":
-            done: list[str] = []
-            self.attempt(
-                request,
-                "It is put right.",
-                lambda: done.append(services.fix_difference(difference_id=line.pk, **given)),
-            )
-            for words in done:
-                messages.info(request, words)
+            try:
+                messages.success(request, services.fix_difference(difference_id=line.pk, **given))
+            except FairseatError as error:
+                messages.error(request, error.text)
         else:
             left = "It stays as it is."
             self.attempt(request, left, services.leave_difference, difference_id=line.pk, **given)

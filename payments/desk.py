@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 
 from django import forms
 from django.contrib import messages
+from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -213,7 +214,10 @@ def shown(request: HttpRequest, booking: Booking, tickets: list[Ticket]) -> dict
     )
     others = Payment.objects.filter(booking=booking, use__in=[Payment.Use.REVIEW, Payment.Use.RETURN])
     waiting = [one for one in others if one.left_minor > 0 and (payment is None or one.pk != payment.pk)]
-    audit = StaffAction.objects.filter(object_type="booking", object_id=str(booking.pk)).select_related("actor")
+    about = Q(object_type="booking", object_id=str(booking.pk)) | Q(
+        object_type="refund", object_id__in=[str(refund.pk) for refund in refunds]
+    )
+    audit = StaffAction.objects.filter(about).select_related("actor")
     ids = [(str(ticket.pk), ticket) for ticket in tickets]
     return {
         "booking": booking,

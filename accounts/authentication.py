@@ -129,9 +129,11 @@ class AccessTokenAuthentication(BaseAuthentication):
             claims = read_access_token(token.strip().decode("ascii"))
             family_id = UUID(claims["fam"]) if "fam" in claims else None
             proven_at = int(claims["mfa"]) if "mfa" in claims else None
-            return Principal(UUID(claims["sub"]), int(claims["sv"]), family_id, proven_at), "access"
+            principal = Principal(UUID(claims["sub"]), int(claims["sv"]), family_id, proven_at)
         except (UnicodeDecodeError, KeyError, ValueError, TypeError):
             raise AuthenticationFailed("Your session is over. Log in again.") from None
+        second_factor.proven.set(second_factor.is_fresh(proven_at))
+        return principal, "access"
 
     def authenticate_header(self, request: Request) -> str:
         return 'Bearer realm="fairseat"'

@@ -54,6 +54,7 @@ class SecondFactorMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
+        second_factor.proven.set(False)
         if hasattr(request, "user") and hasattr(request, "session"):
             request.user = SimpleLazyObject(partial(marked, request, request.user))  # type: ignore[assignment]
             if request.path_info.startswith(ADMIN) and not request.path_info.startswith(OPEN):
@@ -67,4 +68,8 @@ class SecondFactorMiddleware:
 
 def marked(request: HttpRequest, user: Any) -> Any:
     """Return the person of a session, noting whether they have yet to prove their second factor."""
-    return second_factor.mark(user, second_factor.proven_in(request, user)) if user.is_authenticated else user
+    if not user.is_authenticated:
+        return user
+    at = second_factor.proven_in(request, user)
+    second_factor.proven.set(second_factor.is_fresh(at))
+    return second_factor.mark(user, at)

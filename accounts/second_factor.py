@@ -5,6 +5,7 @@ Page sessions remember it in the session, API clients in their token. Somebody w
 single permission (`User.has_perm`), so every door that asks for one is shut, and the admin leads them to the page that asks.
 """
 
+from contextvars import ContextVar
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +19,18 @@ from common.errors import Forbidden
 
 SESSION = "second_factor"
 PASSWORD = "password_confirmed"  # noqa: S105 - the name of a note in the session
+
+
+# Whether the request in hand proved a second factor. Queries that let staff see more in SQL, by ids alone, ask for it.
+proven: ContextVar[bool] = ContextVar("proven", default=False)
+ACTS_AS_STAFF = """(%(proven)s OR NOT (%(required)s
+    OR EXISTS (SELECT 1 FROM accounts_authenticator app WHERE app.user_id = person.id AND app.confirmed_at IS NOT NULL)
+    OR EXISTS (SELECT 1 FROM accounts_passkey passkey WHERE passkey.user_id = person.id)))"""
+
+
+def terms() -> dict[str, bool]:
+    """Return the parameters of ACTS_AS_STAFF: whether `person` need not prove anything more to act as staff."""
+    return {"proven": proven.get() or settings.STAFF_MFA == "off", "required": settings.STAFF_MFA == "required"}
 
 
 class MfaRequired(Forbidden):

@@ -1,10 +1,10 @@
 """
 Reads of the catalogue; each one also answers "may this person see it?".
 
-Everybody sees what was published; a draft is seen by its creator and by staff. The list's first statement is written in SQL
-because it is the hottest read there is: it finds one page of ids, each with a *version* that changes with every committed
-change of the event, its categories or their counters (where those rows lie and which transaction wrote them: `ctid` and
-`xmin`), whoever made it. Versions make the ETags and tell which rendered events are still good.
+Everybody sees what was published; a draft is seen by its creator and by staff who have proved who they are. The list's first
+statement is written in SQL because it is the hottest read there is: it finds one page of ids, each with a *version* that
+changes with every committed change of the event, its categories or their counters (where those rows lie and which transaction
+wrote them: `ctid` and `xmin`), whoever made it. Versions make the ETags and tell which rendered events are still good.
 """
 
 import hashlib
@@ -19,6 +19,7 @@ from django.db import connection
 from django.db.models import Prefetch, QuerySet
 
 from accounts.permissions import may
+from accounts.second_factor import ACTS_AS_STAFF, terms
 from common.errors import NotFound
 from common.money import THREE_DECIMAL, ZERO_DECIMAL
 from events.models import Event, TicketCategory
@@ -47,12 +48,12 @@ FROM_PRICE = (
     f"SELECT min({WHOLE}) FROM events_ticketcategory price"  # noqa: S608 - made of constants
     " WHERE price.event_id = event.id AND NOT price.closed AND NOT price.hidden"
 )
-VISIBLE = """event.deleted_at IS NULL AND (event.status <> 'draft' OR event.created_by_id = %(viewer)s OR EXISTS (
+VISIBLE = f"""event.deleted_at IS NULL AND (event.status <> 'draft' OR event.created_by_id = %(viewer)s OR EXISTS (
     SELECT 1 FROM accounts_user person WHERE person.id = %(viewer)s AND person.is_staff AND person.is_active
-    AND (person.is_superuser OR EXISTS (
+    AND {ACTS_AS_STAFF} AND (person.is_superuser OR EXISTS (
         SELECT 1 FROM accounts_user_groups member JOIN auth_group_permissions given USING (group_id)
         JOIN auth_permission permission ON permission.id = given.permission_id
-        WHERE member.user_id = person.id AND permission.codename = 'every_event'))))"""
+        WHERE member.user_id = person.id AND permission.codename = 'every_event'))))"""  # noqa: S608 - made of constants
 VERSION = """(
     SELECT string_agg(
         category.ctid::text || category.xmin || coalesce(inventory.ctid::text || inventory.xmin, ''), ' ' ORDER BY category.id)
@@ -144,7 +145,11 @@ def find_events(filters: EventFilters, *, viewer_id: UUID | None = None) -> Foun
         SELECT page.id, page.version || ' ' || coalesce({VERSION.format(event="page")}, ''), page.total
         FROM page ORDER BY page.place
     """  # noqa: S608 - made of this module's own constants; every value is a parameter
-    values |= {"viewer": viewer_id, "limit": filters.page_size, "offset": (filters.page - 1) * filters.page_size}
+    values |= terms() | {
+        "viewer": viewer_id,
+        "limit": filters.page_size,
+        "offset": (filters.page - 1) * filters.page_size,
+    }
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
         rows = cursor.fetchall()
@@ -209,7 +214,7 @@ def find_event(*, event_id: UUID, viewer_id: UUID | None = None) -> str:
         FROM events_event event WHERE event.id = %(event)s AND {VISIBLE}
     """  # noqa: S608 - made of this module's own constants; every value is a parameter
     with connection.cursor() as cursor:
-        cursor.execute(statement, {"event": event_id, "viewer": viewer_id})
+        cursor.execute(statement, {"event": event_id, "viewer": viewer_id, **terms()})
         row = cursor.fetchone()
     if row is None:
         raise EventNotFound

@@ -263,6 +263,27 @@ def test_pages_outside_the_admin_give_no_rights_of_staff_either(staff):
     assert client.get(page).status_code == 200
 
 
+def test_drafts_of_others_are_seen_by_staff_with_their_factor_alone(staff, api, settings):
+    from tests.factories import TicketCategoryFactory
+
+    secret, _ = enrol(staff)
+    event = TicketCategoryFactory(event__status="draft").event
+    client, page, door = logged_in(), f"/events/{event.pk}", f"/api/v1/events/{event.pk}"
+    without = services.open_session(user=staff)
+    proven = services.open_session(user=staff, second_factor_at=timezone.now())
+
+    assert client.get(page).status_code == 404
+    assert bearer(api, without).get(door).status == 404
+    assert bearer(api, proven).get(door).status == 200
+    assert bearer(api, without).get(door).status == 404
+    client.post(PROVE, {"code": code_of(secret)})
+    assert client.get(page).status_code == 200
+    settings.STAFF_MFA_SECONDS = 0
+    assert client.get(page).status_code == 404
+    settings.STAFF_MFA = "off"
+    assert client.get(page).status_code == 200
+
+
 def test_required_locks_the_admin_until_it_is_set_up(staff, settings):
     settings.STAFF_MFA = "required"
     client = logged_in()

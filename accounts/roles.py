@@ -98,6 +98,10 @@ ROLES = {
             "bookings.change_salecode",
             "payments.view_payment",
             "payments.view_refund",
+            # Their own events' bookings are cancelled, and refunded at what the tickets cost. The account is the house's, so
+            # another amount, and who came in already, are the house's to decide.
+            "bookings.change_booking",
+            "payments.refund_payment",
         ),
     ),
 }

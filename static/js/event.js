@@ -1,6 +1,8 @@
 // The event page: the button says what it will do, a code is looked at before anything is held, and a sale that opens soon
 // counts down.
 
+import { askedAhead, countDown, face } from "./clock.js";
+
 const form = document.querySelector("[data-choice]");
 if (form) {
   const button = form.querySelector("button[data-label]");
@@ -34,28 +36,24 @@ if (form) {
 const opening = document.querySelector("[data-opens]");
 const later = [...document.querySelectorAll("[data-opens-at]")];
 if (opening || later.length) {
-  // The page may come from a cache, so the clock is corrected by a fresh answer's Date.
-  const asked = Date.now();
-  fetch("/healthz", { method: "GET", cache: "no-store" })
-    .then((answer) => Date.parse(answer.headers.get("Date")) + 500 - (asked + Date.now()) / 2)
-    .catch(() => 0)
-    .then((ahead) => {
-      const known = Number.isFinite(ahead) ? ahead : 0;
-      if (opening) countDown(known);
-      for (const place of later) countQuietly(place, known);
-    });
+  askedAhead().then((early) => {
+    if (opening) {
+      countDown(opening.dataset.opens, early, face(opening), () => {
+        setTimeout(() => location.reload(), 1000 + Math.random() * 1500);
+      });
+    }
+    for (const place of later) countQuietly(place, early);
+  });
 }
 
 // A kind of ticket that opens while others can be had: nobody who is choosing is interrupted, they are told.
-function countQuietly(place, ahead) {
-  const opens = Date.parse(place.dataset.opensAt);
-  const tick = () => {
-    const seconds = Math.ceil((opens - Date.now() - ahead) / 1000);
+function countQuietly(place, early) {
+  const write = (seconds) => {
     if (seconds > 3600) return;
     const minutes = Math.floor(seconds / 60);
     place.textContent = seconds > 0 ? `, in ${minutes ? `${minutes} min ` : ""}${seconds % 60} s` : "";
-    if (seconds > -1) return;
-    clearInterval(timer);
+  };
+  const tell = () => {
     const chosen = new URLSearchParams(location.search);
     for (const [name, value] of new FormData(form)) {
       if (["category", "quantity", "code"].includes(name)) chosen.set(name, value);
@@ -67,24 +65,6 @@ function countQuietly(place, ahead) {
     told.replaceChildren(`${place.dataset.name} is on sale now. `, link);
     told.hidden = false;
   };
-  const timer = setInterval(tick, 1000);
-  tick();
-}
-
-function countDown(ahead) {
-  const opens = Date.parse(opening.dataset.opens);
-  const write = (name, value) => (opening.querySelector(`[data-${name}]`).textContent = value);
-  const tick = () => {
-    const seconds = Math.max(0, Math.ceil((opens - Date.now() - ahead) / 1000));
-    write("days", Math.floor(seconds / 86400));
-    write("hours", Math.floor(seconds / 3600) % 24);
-    write("minutes", String(Math.floor(seconds / 60) % 60).padStart(2, "0"));
-    write("seconds", String(seconds % 60).padStart(2, "0"));
-    opening.hidden = false;
-    if (seconds > 0) return;
-    clearInterval(timer);
-    setTimeout(() => location.reload(), 1000 + Math.random() * 1500);
-  };
-  const timer = setInterval(tick, 1000);
-  tick();
+  // A second later, so that the server agrees.
+  countDown(place.dataset.opensAt, early, write, () => setTimeout(tell, 1000));
 }

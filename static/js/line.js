@@ -1,14 +1,11 @@
 // A place in line: asks for news when the server says so, one window of a browser for all of them, and writes what changed.
 // Without this script the page looks again by itself.
 
-const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
+import { ahead, countDown, face, hour } from "./clock.js";
+
 const exact = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const spread = (ms) => ms * (0.85 + Math.random() * 0.3);
 const LONGEST = 60000;
-
-// The server's clock, by what time it was when it made the page.
-const answered = performance.getEntriesByType("navigation")[0]?.responseStart ?? 0;
-const ahead = (place) => Number(place.dataset.now) - (performance.timeOrigin + answered);
 
 for (const place of document.querySelectorAll("[data-line]")) follow(place);
 
@@ -126,7 +123,7 @@ function follow(place) {
     part.hidden = !times;
     const shown = [...part.querySelectorAll("time")];
     times?.forEach((at, index) => (shown[index].dateTime = at));
-    for (const time of shown) if (time.dateTime) time.textContent = clock.format(new Date(time.dateTime));
+    for (const time of shown) if (time.dateTime) time.textContent = hour.format(new Date(time.dateTime));
     // The zone's name stood behind the second time; what stands there now is the reader's own.
     const zone = shown.at(-1)?.nextSibling;
     if (zone) zone.textContent = ".";
@@ -154,27 +151,21 @@ function follow(place) {
     else place.hidden = true;
   }
 
-  function countDown() {
-    const face = place.querySelector("[data-countdown]");
-    if (!face) return;
-    const opens = Date.parse(face.dataset.countdown);
-    const put = (name, value) => (face.querySelector(`[data-${name}]`).textContent = value);
-    const tick = () => {
-      const seconds = Math.max(0, Math.ceil((opens - Date.now() - ahead(place)) / 1000));
-      put("days", Math.floor(seconds / 86400));
-      put("hours", Math.floor(seconds / 3600) % 24);
-      face.querySelector("[data-days]").parentElement.hidden = seconds < 86400;
-      face.querySelector("[data-hours]").parentElement.hidden = seconds < 3600;
-      put("minutes", String(Math.floor(seconds / 60) % 60).padStart(2, "0"));
-      put("seconds", String(seconds % 60).padStart(2, "0"));
-      face.hidden = false;
-      if (seconds > 0) return;
-      clearInterval(ticking);
+  function opening() {
+    const shown = place.querySelector("[data-countdown]");
+    if (!shown) return;
+    const write = face(shown);
+    countDown(
+      shown.dataset.countdown,
+      ahead(place),
+      (seconds) => {
+        shown.querySelector("[data-days]").parentElement.hidden = seconds < 86400;
+        shown.querySelector("[data-hours]").parentElement.hidden = seconds < 3600;
+        write(seconds);
+      },
       // A whole lobby reaches zero at once; the draw takes a moment, and nobody gains by being first.
-      if (asks && phase === "lobby") later(1000 + Math.random() * 3000);
-    };
-    const ticking = setInterval(tick, 1000);
-    tick();
+      () => asks && phase === "lobby" && later(1000 + Math.random() * 3000),
+    );
   }
 
   addEventListener("online", now);
@@ -189,7 +180,7 @@ function follow(place) {
     if (Date.now() - asked > 1000) ask();
   });
   if (here) {
-    countDown();
+    opening();
     const shown = [...place.querySelectorAll("[data-between]:not([hidden]) time")].map((time) => time.dateTime);
     between(shown.length ? shown : null);
     alerts(place);

@@ -1,5 +1,7 @@
 // On every page: small things that make it nicer. Nothing here is needed to buy a ticket.
 
+import { ahead, announcer, countDown, hour, minutesAndSeconds } from "./clock.js";
+
 document.documentElement.classList.add("js");
 
 // The error summary is read first.
@@ -27,48 +29,42 @@ addEventListener("pageshow", (event) => {
 });
 
 // Times of an event stand in its own zone; who reads them elsewhere is told their own time too.
-const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
 const dated = new Intl.DateTimeFormat("en-GB", { weekday: "short", hour: "2-digit", minute: "2-digit" });
 for (const place of document.querySelectorAll("[data-local-after]")) {
   const shown = place.parentElement.querySelector("time");
   const mine = new Date(place.dataset.localAfter);
-  if (shown.textContent.trim() === clock.format(mine)) continue;
+  if (shown.textContent.trim() === hour.format(mine)) continue;
   place.textContent = ` (${dated.format(mine)} your time)`;
   place.hidden = false;
 }
 for (const shown of document.querySelectorAll("time[data-local]")) {
-  const mine = clock.format(new Date(shown.dateTime));
+  const mine = hour.format(new Date(shown.dateTime));
   if (!shown.textContent.includes(mine)) shown.after(` (${dated.format(new Date(shown.dateTime))} your time)`);
 }
 
-// The bar with the time left. Its clock is the server's: the page says what time it was when it was made.
+// The bar with the time left.
 const bar = document.querySelector("[data-hold]");
 if (bar) {
-  const answered = performance.getEntriesByType("navigation")[0]?.responseStart ?? 0;
-  const made = Date.now() - performance.now() + answered;
-  const ahead = Number(bar.dataset.now) - made;
-  const ends = Date.parse(bar.dataset.expires);
+  const ends = bar.dataset.expires;
   const left = bar.querySelector("[data-left]");
   const spoken = bar.querySelector("[data-spoken]");
-  for (const place of document.querySelectorAll("[data-clock]")) place.textContent = clock.format(new Date(ends));
-  let said = Infinity;
-  const tick = () => {
-    const seconds = Math.max(0, Math.ceil((ends - Date.now() - ahead) / 1000));
-    left.textContent = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
-    bar.toggleAttribute("data-low", seconds < 120);
-    // Heard at five, two and one minutes only; on a page opened later than that, the one that is next.
-    const mark = [1, 2, 5].find((minutes) => seconds <= minutes * 60);
-    if (mark && mark < said) {
-      if (said !== Infinity || seconds > mark * 60 - 5) spoken.textContent = `${mark} ${mark === 1 ? "minute" : "minutes"} left`;
-      said = mark;
-    } else if (!mark) said = 60;
-    if (seconds > 0) return;
-    clearInterval(timer);
+  for (const place of document.querySelectorAll("[data-clock]")) place.textContent = hour.format(new Date(ends));
+  const announce = announcer(
+    [1, 2, 5],
+    (minutes) => (spoken.textContent = `${minutes} ${minutes === 1 ? "minute" : "minutes"} left`),
+    5,
+  );
+  countDown(
+    ends,
+    ahead(bar),
+    (seconds) => {
+      left.textContent = minutesAndSeconds(seconds);
+      bar.toggleAttribute("data-low", seconds < 120);
+      announce(seconds);
+    },
     // The server decides what became of it; a second later so that it agrees that the time is over.
-    setTimeout(() => location.assign(bar.dataset.over), 1000);
-  };
-  const timer = setInterval(tick, 1000);
-  tick();
+    () => setTimeout(() => location.assign(bar.dataset.over), 1000),
+  );
 }
 
 // Nobody is logged in: what the gate keeps on a device goes, but for scans that still have to be sent.

@@ -1,5 +1,7 @@
 // A place on the waitlist is looked at again every half minute; an offer counts down. Both say it politely, and rarely.
 
+import { ahead, announcer, countDown, minutesAndSeconds, two } from "./clock.js";
+
 const said = document.querySelector("[data-said]");
 const place = document.querySelector("[data-place]");
 const offer = document.querySelector("[data-offer]");
@@ -30,31 +32,23 @@ if (place) {
   document.addEventListener("visibilitychange", look);
 }
 
-function countDown() {
-  const answered = performance.getEntriesByType("navigation")[0]?.responseStart ?? 0;
-  const ahead = Number(offer.dataset.now) - (Date.now() - performance.now() + answered);
-  const ends = Date.parse(offer.dataset.expires);
+if (offer) {
   const write = (name, text) => {
     const part = offer.querySelector(`[data-${name}]`);
     if (part.textContent !== text) part.textContent = text;
   };
-  const two = (number) => String(number).padStart(2, "0");
-  let mark = Infinity;
-  const tick = () => {
-    const seconds = Math.max(0, Math.ceil((ends - Date.now() - ahead) / 1000));
-    const long = seconds >= 3600;
-    write("left", long ? `${Math.floor(seconds / 3600)}:${two(Math.floor(seconds / 60) % 60)}` : `${Math.floor(seconds / 60)}:${two(seconds % 60)}`);
-    write("unit", long ? "hours and minutes left" : "minutes and seconds left");
-    // Heard at one hour, ten minutes and one minute, once each.
-    const next = [1, 10, 60].find((minutes) => seconds <= minutes * 60);
-    if (next && next < mark && mark !== Infinity) write("said", next === 60 ? "One hour left" : `${next} ${next === 1 ? "minute" : "minutes"} left`);
-    mark = next ?? 61;
-    if (seconds > 0) return;
-    clearInterval(timer);
-    setTimeout(() => location.reload(), 1500);
-  };
-  const timer = setInterval(tick, 1000);
-  tick();
+  const announce = announcer([1, 10, 60], (minutes) => {
+    write("said", minutes === 60 ? "One hour left" : `${minutes} ${minutes === 1 ? "minute" : "minutes"} left`);
+  });
+  countDown(
+    offer.dataset.expires,
+    ahead(offer),
+    (seconds) => {
+      const long = seconds >= 3600;
+      write("left", long ? `${Math.floor(seconds / 3600)}:${two(Math.floor(seconds / 60) % 60)}` : minutesAndSeconds(seconds));
+      write("unit", long ? "hours and minutes left" : "minutes and seconds left");
+      announce(seconds);
+    },
+    () => setTimeout(() => location.reload(), 1500),
+  );
 }
-
-if (offer) countDown();

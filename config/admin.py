@@ -47,6 +47,11 @@ def icon(request: HttpRequest) -> str:
     return static("img/icon.svg")
 
 
+def script(request: HttpRequest) -> str:
+    """Return the address of the script of our own beside unfold's."""
+    return static("js/admin.js")
+
+
 def stylesheet(request: HttpRequest) -> str:
     """Return the address of the few rules of our own beside unfold's."""
     return static("css/admin.css")

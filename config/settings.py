@@ -495,6 +495,7 @@ UNFOLD = {
     "SIDEBAR": {"navigation": "config.navigation.navigation"},
     "ACCOUNT": {"navigation": "config.navigation.account_links"},
     "STYLES": ["config.admin.stylesheet"],
+    "SCRIPTS": ["config.admin.script"],
     "BORDER_RADIUS": "10px",
     "COLORS": {
         "primary": {

@@ -136,6 +136,7 @@ class SellingActions:
         context = admin.site.each_context(request) | {
             "title": f"Give tickets of {event}",
             "opts": Event._meta,
+            "original": event,
             "event": event,
             "form": form,
             "rows": rows,

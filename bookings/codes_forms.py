@@ -114,8 +114,6 @@ class ManyCodesForm(TermsForm):
 class ChangeCodeForm(TermsForm):
     """A code's terms, filled with what is so now."""
 
-    field_order = list(SAME)
-
     def __init__(self, request: Any, object_id: str | None = None, *args: Any, **kwargs: Any) -> None:
         self.code = SaleCode.objects.filter(pk=object_id).select_related("counter", "event").first()
         if self.code is not None:

@@ -189,6 +189,11 @@ class Word:
             return category.price_minor
         return category.price_minor - self.code.off(category.price_minor)
 
+    def limit(self, category: TicketCategory) -> int | None:
+        """Return how many tickets of a category one person may have with it; None for as many as the event allows."""
+        own = self.code.per_person if self.code is not None and self.is_for(category.pk) else None
+        return min((most for most in (category.max_per_person, own) if most), default=None)
+
     @property
     def mark(self) -> tuple[object, ...]:
         """What of it a page shows, for the page's ETag."""

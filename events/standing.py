@@ -37,6 +37,12 @@ class Tier:
     opens_at: datetime | None = None  # while it can not be had yet
     is_over: bool = False
     is_early: bool = False  # open already, for who has this code
+    limit: int | None = None  # tickets of it that one person may have
+
+    @property
+    def most(self) -> int:
+        """How many of it one booking may have now, as far as the event allows."""
+        return self.available if self.limit is None else min(self.available, self.limit)
 
     @property
     def is_free_of_charge(self) -> bool:
@@ -135,6 +141,8 @@ class Opener(Protocol):
 
     def price(self, category: TicketCategory) -> int: ...
 
+    def limit(self, category: TicketCategory) -> int | None: ...
+
 
 def standing_of(event: Event, *, now: datetime, code: Opener | None = None) -> Standing:
     """Return how an event stands, for who has this `code`; its categories and their counters must be loaded."""
@@ -177,6 +185,7 @@ def tier_of(category: TicketCategory, event: Event, now: datetime, code: Opener 
         starts if waits else None,
         over,
         early and opened,
+        code.limit(category) if code else category.max_per_person,
     )
 
 

@@ -7,6 +7,17 @@ from django.http import HttpRequest
 
 from common.admin_actions import ServiceAdmin
 from events import services
+from events.models import TicketCategory
+
+
+def when_sold(category: TicketCategory) -> str:
+    """Say when and to whom a category sells, where that is not as its event does."""
+    times = [
+        f"{word} {moment:%d %b %Y, %H:%M} UTC"
+        for word, moment in (("from", category.sale_starts_at), ("until", category.sale_ends_at))
+        if moment is not None
+    ]
+    return ", ".join((["with a code"] if category.hidden else []) + times) or "with the event"
 
 
 class CatalogueAdmin(ServiceAdmin):

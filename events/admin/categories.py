@@ -9,7 +9,7 @@ from common.admin_actions import dialog_action
 from common.money import display as money
 from common.money import to_minor
 from events import services
-from events.admin.acting import CatalogueAdmin
+from events.admin.acting import CatalogueAdmin, when_sold
 from events.admin.forms import CategoryForm, to_the_minute
 from events.models import Seat, SeatInventory, TicketCategory
 from events.services.categories import RULES
@@ -33,9 +33,9 @@ class SeatInline(ReadOnlyInline):
 @admin.register(TicketCategory)
 class TicketCategoryAdmin(CatalogueAdmin):
     organiser_path = "event__created_by"
-    list_display = ["name", "event", "price", "numbered", "closed", "taken", "waiting"]
+    list_display = ["name", "event", "price", "sells", "numbered", "closed", "taken", "waiting"]
     list_select_related = ["event", "inventory"]
-    list_filter = ["closed", "numbered", "event__status"]
+    list_filter = ["closed", "hidden", "numbered", "event__status"]
     search_fields = ["name", "event__name"]
     ordering = ["-event__starts_at", "position"]
     inlines = [InventoryInline, SeatInline]
@@ -45,6 +45,10 @@ class TicketCategoryAdmin(CatalogueAdmin):
     @display(description="Price", ordering="price_minor")
     def price(self, category: TicketCategory) -> str:
         return money(category.price_minor, category.event.currency)
+
+    @display(description="Sells")
+    def sells(self, category: TicketCategory) -> str:
+        return when_sold(category)
 
     @display(description="Taken")
     def taken(self, category: TicketCategory) -> str:

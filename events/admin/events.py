@@ -14,10 +14,11 @@ from common.admin_actions import ReasonForm, dialog_action
 from common.money import display as money
 from common.money import to_minor
 from events import services
-from events.admin.acting import CatalogueAdmin
+from events.admin.acting import CatalogueAdmin, when_sold
 from events.admin.forms import DetailsForm, EventForm, NewCategoryForm, SellingForm, as_we_write_it, to_the_minute
 from events.models import Event, TicketCategory
 from events.services import NewCategory
+from events.services.categories import RULES
 
 STATUS_COLOURS = {"draft": "default", "published": "success", "completed": "info", "cancelled": "danger"}
 CANCELLING = "Every booking is cancelled, everybody is told, and what was paid goes back. There is no way back."
@@ -25,7 +26,19 @@ CANCELLING = "Every booking is cancelled, everybody is told, and what was paid g
 
 class CategoryInline(ReadOnlyInline):
     model = TicketCategory
-    fields = ["name", "price", "numbered", "closed", "capacity", "held", "offered", "sold", "waiting", "free"]
+    fields = [
+        "name",
+        "price",
+        "sells",
+        "numbered",
+        "closed",
+        "capacity",
+        "held",
+        "offered",
+        "sold",
+        "waiting",
+        "free",
+    ]
     readonly_fields = fields
     show_change_link = True
 
@@ -34,6 +47,9 @@ class CategoryInline(ReadOnlyInline):
 
     def price(self, category: TicketCategory) -> str:
         return money(category.price_minor, category.event.currency)
+
+    def sells(self, category: TicketCategory) -> str:
+        return when_sold(category)
 
     def capacity(self, category: TicketCategory) -> int:
         return category.inventory.capacity
@@ -180,10 +196,11 @@ class EventAdmin(CatalogueAdmin):
                     capacity=wish["capacity"] or 0,
                     rows=wish["rows"] or 0,
                     seats_per_row=wish["seats_per_row"] or 0,
+                    **{name: wish[name] for name in RULES},
                 ),
             ),
             reason=wish["reason"],
-            done=f"{wish['name']} is on sale with the event.",
+            done=f"{wish['name']} is part of the event.",
         )
         return self.back_to(request, object_id)
 

@@ -17,7 +17,8 @@ from unfold.widgets import (
 from common.admin_actions import ReasonForm
 from common.money import to_decimal
 from events.models import Event, TicketCategory
-from events.services.categories import RULES
+from events.refusals import BadCategory
+from events.services.categories import RULES, check_rules
 
 DETAILS = ["name", "description", "location", "timezone", "starts_at", "ends_at", "sale_starts_at", "sale_ends_at"]
 SELLING = [
@@ -101,6 +102,11 @@ class CategoryForm(ReasonForm):
                 **(kwargs.get("initial") or {}),
             }
         super().__init__(request, object_id, *args, **kwargs)
+        self.event = known.event if known is not None else None
+
+    def clean(self) -> dict[str, Any]:
+        """Say at once what could never sell, while everything is still there as it was written."""
+        return check_window(self, self.event)
 
 
 class NewCategoryForm(ReasonForm):
@@ -117,7 +123,23 @@ class NewCategoryForm(ReasonForm):
         help_text="For numbered seats, instead of a capacity.",
     )
     seats_per_row = forms.IntegerField(min_value=1, max_value=500, required=False, widget=UnfoldAdminIntegerFieldWidget)
-    field_order = ["name", "price", "capacity", "rows", "seats_per_row", "reason"]
+    locals().update(fields_for_model(TicketCategory, RULES, formfield_callback=dialog_field))
+    field_order = ["name", "price", "capacity", "rows", "seats_per_row", *RULES, "reason"]
+
+    def clean(self) -> dict[str, Any]:
+        """Say at once what could never sell, while everything is still there as it was written."""
+        return check_window(self, Event.objects.filter(pk=self.object_id).first())
+
+
+def check_window(form: forms.Form, event: Event | None) -> dict[str, Any]:
+    """Return what was written of a category, with an error at the end of its sale if it would never sell."""
+    wish = form.cleaned_data
+    if event is not None and all(name in wish for name in RULES):
+        try:
+            check_rules({name: wish[name] for name in RULES}, event)
+        except BadCategory as error:
+            form.add_error("sale_ends_at", error.text)
+    return wish
 
 
 def as_we_write_it(value: Any) -> Any:

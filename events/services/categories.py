@@ -66,7 +66,7 @@ def add_category(*, event_id: UUID, new: NewCategory) -> TicketCategory:
     check_seats(new.seats, numbered=new.numbered)
     check_price(new.price_minor, event)
     rules = {name: getattr(new, name) for name in RULES}
-    check_rules(rules)
+    check_rules(rules, event)
     position = event.categories.aggregate(last=Max("position"))["last"]
     try:
         with transaction.atomic():
@@ -131,7 +131,8 @@ def update_category(
         raise TypeError(f"a category has no {', '.join(sorted(unknown))}")
     if price_minor is not None:
         check_price(price_minor, event)
-    check_rules({name: getattr(category, name) for name in RULES} | rules)
+    if rules:
+        check_rules({name: getattr(category, name) for name in RULES} | rules, event)
     changes |= rules
     if changes:
         try:
@@ -261,15 +262,25 @@ def check_seats(seats: int, *, numbered: bool) -> None:
         raise BadCategory(f"A category has 1 to {most} tickets{' with numbered seats' if numbered else ''}.")
 
 
-def check_rules(rules: dict[str, Any]) -> None:
+def check_rules(rules: dict[str, Any], event: Event) -> None:
     """
-    Check when a category sells and how many of it a person may have.
+    Check when a category sells, where it says nothing by its event's times, and how many of it a person may have.
 
     :raises BadCategory: if that is never, or none
     """
     starts, ends = rules["sale_starts_at"], rules["sale_ends_at"]
     if starts is not None and ends is not None and ends <= starts:
         raise BadCategory("The sale of a category must end after it starts.")
+    until = event.sale_ends_at or event.starts_at
+    if starts is not None and ends is None and until <= starts:
+        raise BadCategory(
+            f"The event's sale ends before that, on {until:%d %B %Y at %H:%M} UTC. Say when this one ends."
+        )
+    if ends is not None and starts is None and event.sale_starts_at is not None and ends <= event.sale_starts_at:
+        since = event.sale_starts_at
+        raise BadCategory(
+            f"The event's sale begins after that, on {since:%d %B %Y at %H:%M} UTC. Say when this one begins."
+        )
     if rules["max_per_person"] is not None and not 1 <= rules["max_per_person"] <= 30_000:
         raise BadCategory("One person may have at least one ticket of a category.")
 

@@ -1,5 +1,7 @@
 """The API's doors of codes and gifts, and who may open them."""
 
+from datetime import timedelta
+
 import pytest
 
 from bookings.models import Booking, SaleCode
@@ -131,13 +133,14 @@ def test_booking_with_an_unknown_code_is_refused_not_sold_at_full_price(buyer, c
 
 
 def test_category_has_its_window_limit_and_secret_through_the_api(organiser, buyer, category):
-    change = {"id": str(category.pk), "saleStartsAt": "2031-01-01T10:00:00Z", "maxPerPerson": 2, "hidden": True}
+    opens = f"{category.event.starts_at - timedelta(days=5):%Y-%m-%dT10:00:00Z}"
+    change = {"id": str(category.pk), "saleStartsAt": opens, "maxPerPerson": 2, "hidden": True}
     event = f"/api/v1/events/{category.event_id}"
 
     answer = organiser.patch(event, {"categories": [change]})
 
     assert answer.body["data"]["categories"][0] == answer.body["data"]["categories"][0] | {
-        "saleStartsAt": "2031-01-01T10:00:00Z",
+        "saleStartsAt": opens,
         "maxPerPerson": 2,
         "hidden": True,
     }

@@ -206,3 +206,41 @@ def test_people_who_are_no_staff_do_not_enter(client_for):
 
     assert "/admin/login/" in answer.headers["Location"]
     assert Event.objects.get().status == "published"
+
+
+def test_category_is_added_with_its_own_times_and_limits(staff):
+    event = TicketCategoryFactory().event
+    opens = (timezone.now() + timedelta(days=2)).replace(second=0, microsecond=0)
+    form = {"name": "Balcony", "price": "89.00", "capacity": "20", "sale_starts_at": f"{opens:%Y-%m-%dT%H:%M}"}
+
+    page = act(staff, f"{EVENTS}{event.pk}/add-category/", **form, max_per_person="2", hidden="on")
+
+    added = TicketCategory.objects.get(name="Balcony")
+    assert (added.sale_starts_at, added.max_per_person, added.hidden) == (opens, 2, True)
+    assert f"with a code, from {opens:%d %b %Y, %H:%M} UTC" in page
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "words"),
+    [
+        (5, 3, "The sale of a category must end after it starts."),
+        (40, None, "The event&#x27;s sale ends before that"),
+        (None, 1, "The event&#x27;s sale begins after that"),
+    ],
+)
+def test_sale_that_could_never_be_is_told_in_the_dialog_which_keeps_what_was_written(staff, start, end, words):
+    now = timezone.now()
+    category = TicketCategoryFactory(event__sale_starts_at=now + timedelta(days=2))
+    times = {
+        name: f"{now + timedelta(days=days):%Y-%m-%dT%H:%M}" if days else ""
+        for name, days in (("sale_starts_at", start), ("sale_ends_at", end))
+    }
+    form = {"name": "Renamed", "price": "49.00", "capacity": "100", **times}
+
+    page = act(staff, f"{CATEGORIES}{category.pk}/change-category/", **form)
+    added = act(staff, f"{EVENTS}{category.event_id}/add-category/", **form)
+
+    for shown in (page, added):
+        assert words in shown
+        assert 'value="Renamed"' in shown
+    assert not TicketCategory.objects.filter(name="Renamed").exists()

@@ -90,3 +90,16 @@ def test_tickets_that_open_while_somebody_chooses_are_told_and_the_choice_stays(
     expect(page.get_by_role("radio", name="Lounge")).to_be_visible()
     expect(page.get_by_role("radio", name="Balcony")).to_be_checked()
     assert category(concert, "Lounge").sale_starts_at is not None
+
+
+def test_numbers_that_one_person_may_not_have_can_not_be_chosen(browse: Callable[..., Page], concert: Event) -> None:
+    make(concert, "PAIR", percent=10, per_person=2, category_ids=(category(concert).pk,))
+    page = browse()
+    page.goto(f"/events/{concert.pk}?code=PAIR&quantity=5")
+
+    expect(page.get_by_text("At most 2 per person")).to_be_visible()
+    expect(page.get_by_role("radio", name="3", exact=True)).to_be_disabled()
+    expect(page.get_by_role("button", name="Hold 2 tickets · €88.20")).to_be_visible()
+    page.get_by_text("Balcony").click()
+
+    expect(page.get_by_role("radio", name="5", exact=True)).to_be_enabled()

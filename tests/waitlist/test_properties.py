@@ -438,7 +438,7 @@ def test_random_lives_of_a_list_keep_every_promise():
     ("right", "wrong"),
     [
         ("ORDER BY entry.joined_at, entry.id", "ORDER BY entry.joined_at DESC, entry.id"),
-        ("seats := least(wanted, open_free[best], person.room)", "seats := least(1, person.room)"),
+        ("seats := least(wanted, usable[best], person.room)", "seats := least(1, person.room)"),
     ],
 )
 @pytest.mark.django_db

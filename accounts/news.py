@@ -76,6 +76,36 @@ PASSKEY_COPIED = register(
     )
 )
 FACTORS = "/staff/second-factor/set-up"
+STAFF_ROLE = register(
+    Kind(
+        name="staff_role",
+        title="You are staff: {role}",
+        body="What you do: {duty}. The staff area opens with your password, and a passkey or a code once you have set one up.",
+        essential=True,
+        group="security",
+        template="notice",
+    )
+)
+STAFF_ROLE_ENDED = register(
+    Kind(
+        name="staff_role_ended",
+        title="You are no longer staff",
+        body="The staff area is closed to you. Your tickets and your account stay as they are.",
+        essential=True,
+        group="security",
+        template="notice",
+    )
+)
+ORGANISER = register(
+    Kind(
+        name="organiser",
+        title="You can sell tickets now",
+        body="Make events, put them on sale and see how they do under My events.",
+        essential=True,
+        group="security",
+        template="notice",
+    )
+)
 
 
 def password_changed(*, user_id: UUID, cause: str) -> None:
@@ -111,3 +141,16 @@ def recovery_code_used(*, user_id: UUID, left: int) -> None:
 def passkey_copied(*, user_id: UUID, name: str) -> None:
     """Tell somebody that a passkey of theirs was refused because it counted back."""
     notify(user_id=user_id, kind=PASSKEY_COPIED.name, cause=str(uuid4()), url=FACTORS, name=name)
+
+
+def role_changed(*, user_id: UUID, role: str, duty: str) -> None:
+    """Tell somebody which role of staff they have now; "" is none."""
+    if role:
+        notify(user_id=user_id, kind=STAFF_ROLE.name, cause=str(uuid4()), url="/admin/", role=role, duty=duty)
+    else:
+        notify(user_id=user_id, kind=STAFF_ROLE_ENDED.name, cause=str(uuid4()), url="/profile")
+
+
+def became_organiser(*, user_id: UUID) -> None:
+    """Tell somebody that they may create events."""
+    notify(user_id=user_id, kind=ORGANISER.name, cause=str(uuid4()), url="/organiser")

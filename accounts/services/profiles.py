@@ -13,6 +13,7 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 from django.utils.module_loading import import_string
 
+from accounts import news
 from accounts.models import (
     Authenticator,
     KnownAddress,
@@ -148,6 +149,8 @@ def update_user(*, actor: User, user_id: UUID, reason: str = "", **changes: Any)
     User.objects.filter(pk=user_id).update(**changed)
     if changed.get("is_active") is False:
         end_all_sessions(user_id=user_id, because="closed")
+    if changed.get("is_organiser"):
+        news.became_organiser(user_id=user_id)
     record_staff_action(
         actor_id=actor.pk,
         action="update_user",

@@ -6,6 +6,7 @@ from django.contrib.auth.models import Group, Permission
 from django.db import transaction
 from django.db.models import Q
 
+from accounts import news
 from accounts.models import User
 from accounts.roles import ASSIGN, EXTRAS, ROLES, role_of
 from accounts.services.audit import record_staff_action
@@ -73,6 +74,9 @@ def assign_role(*, actor: User, user_id: UUID, role: str, extras: frozenset[str]
         after=standing(changed),
         reason=reason,
     )
+    if before["role"] != role:
+        told = ROLES[role] if role else None
+        news.role_changed(user_id=user_id, role=told.label if told else "", duty=told.duty if told else "")
     return changed
 
 

@@ -7,7 +7,7 @@ from django.apps import apps
 from django.contrib.auth.models import Group, Permission
 from django.urls import reverse
 
-from accounts.models import StaffAction, User
+from accounts.models import Notification, StaffAction, User
 from accounts.roles import EXCEED_CAPACITY, REVIEW_FACES, ROLES, fill_groups, role_of
 from accounts.services import assign_role, erase_user, update_user
 from accounts.services.profiles import LastOwner, NotYours, OwnRights, owners
@@ -121,6 +121,23 @@ def test_owner_gives_a_role_with_a_reason(owner):
     assign_role(actor=owner, user_id=person.pk, role="", reason="Left")
     held = User.objects.get(pk=person.pk)
     assert (held.is_staff, role_of(held), held.has_perm("bookings.view_ticket")) == (False, "", False)
+
+
+def test_people_are_told_what_they_have_become(owner):
+    person = UserFactory()
+    assign_role(actor=owner, user_id=person.pk, role="gate", reason="Door")
+    assign_role(actor=owner, user_id=person.pk, role="gate", reason="Once more")
+    assign_role(actor=owner, user_id=person.pk, role="", reason="Left")
+    update_user(actor=owner, user_id=person.pk, is_organiser=True)
+    update_user(actor=owner, user_id=person.pk, is_organiser=False)
+
+    told = Notification.objects.filter(user=person).order_by("created_at", "id")
+    assert sorted(told.values_list("kind", "url")) == [
+        ("organiser", "/organiser"),
+        ("staff_role", "/admin/"),
+        ("staff_role_ended", "/profile"),
+    ]
+    assert told.get(kind="staff_role").context == {"role": "Gate", "duty": "tickets at the door"}
 
 
 def test_administrator_made_a_manager_is_none_any_more(owner):

@@ -34,7 +34,7 @@ def owner():
         ("accounts.change_user", "owner manager"),
         ("events.change_event", "owner manager organiser"),
         ("bookings.view_booking", "owner manager box_office support organiser"),
-        ("bookings.change_booking", "owner manager box_office"),
+        ("bookings.change_booking", "owner manager box_office organiser"),
         ("bookings.view_ticket", "owner manager box_office gate support organiser"),
         ("payments.change_payment", "owner manager"),
         ("waitlist.change_waitlistentry", "owner manager box_office"),

@@ -103,6 +103,7 @@ def words(booking: Booking) -> dict[str, Any]:
         "amount": amount,
         "reference": spoken(booking.reference),
         "cancel_until": cancel_until(event),
+        "gift": booking.comp,
         "cancelled_reason": clean(event.cancelled_reason),
         "by_staff": booking.end_reason != "cancelled_by_buyer",
         "refund": refund_state(booking),

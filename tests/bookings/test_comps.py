@@ -109,3 +109,15 @@ def test_mail_of_a_gift_says_what_it_is(mailoutbox):
     subjects = sorted(mail.subject for mail in mailoutbox if mail.to == ["ana@example.test"])
     assert len(subjects) == 2
     assert "A ticket for Long Night, as a gift" in subjects
+
+
+def test_mail_to_somebody_known_says_that_it_is_a_gift_and_comes_once(mailoutbox):
+    UserFactory(email="ana@example.test")
+    give(TicketCategoryFactory(event__name="Long Night"), quantity=2)
+
+    outbox.deliver_due()
+    outbox.deliver_due()
+
+    (message,) = [mail for mail in mailoutbox if mail.to == ["ana@example.test"]]
+    assert "the organiser of Long Night gives you 2 tickets. There is nothing to pay." in message.body
+    assert "because you booked" not in str(message.alternatives[0])

@@ -17,8 +17,11 @@ from django.conf import settings
 from django.contrib.auth import middleware as auth
 from django.contrib.messages import middleware as messages
 from django.contrib.sessions import middleware as sessions
+from django.core.paginator import InvalidPage
+from django.db import DataError
 from django.http import HttpRequest, HttpResponse
 from django.middleware import clickjacking, csrf, gzip, security
+from django.views.defaults import page_not_found
 from whitenoise.middleware import WhiteNoiseMiddleware
 
 from common.addresses import client_address
@@ -120,6 +123,27 @@ class RequestMiddleware:
                     "request", method=request.method, route=route, status=response.status_code, ms=round(took * 1000, 1)
                 )
         return response
+
+
+class NonsenseMiddleware:
+    """
+    Answer 404 to an address whose words no view can mean: a page that is no number or past the end, letters that are none.
+
+    Views of our own say so themselves; this is for those that come with the admin.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """Turn what Django's own parts make of such words into a page that says there is nothing."""
+        null = isinstance(exception, ValueError | DataError) and "%00" in request.META.get("QUERY_STRING", "")
+        if null or isinstance(exception, InvalidPage):
+            return page_not_found(request, exception)
+        return None
 
 
 def given_request_id(meta: Mapping[str, Any]) -> str:

@@ -108,6 +108,7 @@ MIDDLEWARE = [
     "accounts.middleware.SecondFactorMiddleware",
     "config.middleware.FrameOptionsMiddleware",
     "config.middleware.ContentSecurityPolicyMiddleware",
+    "config.middleware.NonsenseMiddleware",
 ]
 ROOT_URLCONF = "config.urls"
 WSGI_APPLICATION = "config.wsgi.application"

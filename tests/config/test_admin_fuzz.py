@@ -13,7 +13,7 @@ from django.contrib.sessions.backends.signed_cookies import SessionStore
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.db import transaction
 from django.http import Http404, QueryDict
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
 from django.urls import NoReverseMatch, resolve, reverse
 
 from tests.config.test_permission_matrix import World
@@ -159,3 +159,29 @@ def test_nonsense_marked_in_a_list_is_no_error(world, who):
                 broken += broken_by(world.people[who], "post", path, ANYTHING, data=sent)
 
     assert not broken, "\n".join(broken)
+
+
+@pytest.mark.parametrize("who", ["O", "C"], ids=["owner", "organiser"])
+@pytest.mark.parametrize("text", ["\x00", "a\x00b", "%" * 300, "'", "9" * 60])
+def test_nonsense_in_the_searches_of_the_whole_admin_is_no_error(world, who, text):
+    person = world.people[who]
+    wish = {"app_label": "bookings", "model_name": "ticket", "field_name": "booking"}
+    searched = [
+        (reverse("admin:search"), {"s": text}),
+        (reverse("admin:search"), {"s": text, "extended": "1", "page": text}),
+        (reverse("admin:autocomplete"), wish | {"term": text}),
+        (reverse("admin:autocomplete"), wish | {"term": "", "page": text}),
+        (reverse("admin:autocomplete"), dict.fromkeys(("app_label", "model_name", "field_name", "term"), text)),
+        (reverse("admin:waitlist_consoles"), {"page": text}),
+        (
+            reverse("admin:waitlist_console", args=[world.values["event_id"]]),
+            {"search": text, "show": text, "page": text},
+        ),
+        (reverse("admin:payments_refund_find"), {"reference": text}),
+    ]
+    client = Client(raise_request_exception=False)
+    client.force_login(person)
+
+    answers = {(path, urlencode(words)): client.get(path, words).status_code for path, words in searched}
+
+    assert [asked for asked, status in answers.items() if status >= 500] == []

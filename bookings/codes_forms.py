@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import forms
+from django.template.loader import render_to_string
 from unfold.forms import BaseDialogForm
 from unfold.widgets import (
     UnfoldAdminCheckboxSelectMultipleWidget,
@@ -40,7 +41,14 @@ def number(text: str, **limits: int) -> forms.IntegerField:
     return forms.IntegerField(required=False, widget=UnfoldAdminIntegerFieldWidget, help_text=text, **limits)
 
 
-class TermsForm(BaseDialogForm):
+class LongForm(BaseDialogForm):
+    """A dialog longer than a screen: what is wrong stands beside its button too, where somebody has just pressed it."""
+
+    def render_after_template(self) -> str:
+        return render_to_string("admin/dialog_errors.html", {"form": self}) if self.is_bound and self.errors else ""
+
+
+class TermsForm(LongForm):
     """What codes do."""
 
     percent = number("Per cent off each ticket.", min_value=1, max_value=100)
@@ -150,7 +158,7 @@ class ChangeCodeForm(TermsForm):
         return spoken_code(self.code.code) if self.code is not None else ""
 
 
-class GiftForm(BaseDialogForm):
+class GiftForm(LongForm):
     """Whom to give tickets, and why."""
 
     email = forms.EmailField(

@@ -6,14 +6,6 @@ News is what happened since a moment. No transaction that was open then is misse
 (`HORIZON`). `%(since)s` null means everything. Times become days of the event's place.
 """
 
-
-def first_moment(day: str, zone: str) -> str:
-    """Return SQL for when a day begins at a place; where clocks are put back over midnight it begins at the earlier one."""
-    midnight = f"({day})::timestamp AT TIME ZONE {zone}"
-    earlier = f"{midnight} - interval '1 hour'"
-    return f"CASE WHEN (({earlier}) AT TIME ZONE {zone})::date = {day} THEN {earlier} ELSE {midnight} END"
-
-
 # Everything that is written after this is asked carries a later time. Asked before the first look at the tables: what has not
 # committed by that look is still open now, and began no earlier.
 HORIZON = """
@@ -67,38 +59,23 @@ TOUCHED_EVENTS = """
     WHERE refund.finished_at IS NOT NULL AND (%(since)s::timestamptz IS NULL OR refund.finished_at > %(since)s)
 """
 
-# The touched days as rows, with where they begin and end.
-SPAN = f"""
-    WITH span AS (
-        SELECT event.id AS event_id, given.day, event.timezone,
-            {first_moment("given.day", "event.timezone")} AS begins,
-            {first_moment("(given.day + 1)", "event.timezone")} AS ends
-        FROM unnest(%(events)s::uuid[], %(days)s::date[]) AS given (event_id, day)
-        JOIN events_event event ON event.id = given.event_id
-    )
-"""
-
+# What happened to bookings on the touched days. The days' bounds, a day wider than any clock makes them, are looked at first:
+# they are cheaper than the place's clock, which is asked once for each fact.
 FACTS = """
-    , facts AS (
-        SELECT span.*, booking.category_id, booking.created_at AS at, 'begun' AS what,
-            booking.quantity, booking.amount_minor, booking.status
-        FROM span JOIN bookings_booking booking ON booking.event_id = span.event_id
-            AND booking.created_at >= span.begins AND booking.created_at < span.ends
-        UNION ALL
-        SELECT span.*, booking.category_id, booking.confirmed_at, 'sold',
-            booking.quantity, booking.amount_minor, booking.status
-        FROM span JOIN bookings_booking booking ON booking.event_id = span.event_id
-            AND booking.confirmed_at >= span.begins AND booking.confirmed_at < span.ends
-        UNION ALL
-        SELECT span.*, booking.category_id, booking.ended_at,
+    WITH facts AS MATERIALIZED (
+        SELECT booking.event_id, event.timezone, (fact.at AT TIME ZONE event.timezone)::date AS day, booking.category_id,
+            fact.at, fact.what, booking.quantity, booking.amount_minor, booking.status
+        FROM bookings_booking booking JOIN events_event event ON event.id = booking.event_id,
+        LATERAL (VALUES (booking.created_at, 'begun'), (booking.confirmed_at, 'sold'), (
+            CASE WHEN booking.status IN ('cancelled', 'expired') THEN booking.ended_at END,
             CASE WHEN booking.status = 'expired' THEN 'lapsed' WHEN booking.confirmed_at IS NULL THEN 'given_up'
-                ELSE 'cancelled' END,
-            booking.quantity, booking.amount_minor, booking.status
-        FROM span JOIN bookings_booking booking ON booking.event_id = span.event_id
-            AND booking.ended_at >= span.begins AND booking.ended_at < span.ends
-            AND booking.status IN ('cancelled', 'expired')
+                ELSE 'cancelled' END
+        )) AS fact (at, what)
+        WHERE booking.event_id = ANY(%(events)s)
+        AND fact.at >= %(first)s::timestamptz - interval '1 day' AND fact.at < %(last)s::timestamptz + interval '2 days'
     )
 """
+WANTED = "unnest(%(events)s::uuid[], %(days)s::date[]) AS wanted (event_id, day)"
 
 COUNTS = """
     count(*) FILTER (WHERE what = 'begun'),
@@ -111,8 +88,7 @@ COUNTS = """
 """
 
 DAYS = (
-    SPAN
-    + FACTS
+    FACTS
     + """
     INSERT INTO analytics_salesday (event_id, category_id, day, holds, sold_bookings, sold_tickets, sold_minor,
         cancelled_bookings, cancelled_tickets, cancelled_minor,
@@ -125,20 +101,25 @@ DAYS = (
         coalesce(sum(amount_minor) FILTER (WHERE what = 'sold' AND status = 'confirmed'), 0),
         count(*) FILTER (WHERE what = 'given_up'),
         count(*) FILTER (WHERE what = 'lapsed')
-    FROM facts GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+    FROM facts JOIN """
+    + WANTED
+    + """ USING (event_id, day)
+    GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
     """
 )
 
 HOURS = (
-    SPAN
-    + FACTS
+    FACTS
     + """
     INSERT INTO analytics_saleshour (event_id, category_id, hour, holds, sold_bookings, sold_tickets, sold_minor,
         cancelled_bookings, cancelled_tickets, cancelled_minor)
-    SELECT event_id, category_id, greatest(begins, date_trunc('hour', at, timezone)),"""
+    SELECT event_id, category_id, date_trunc('hour', at, timezone),"""
     + COUNTS
     + """
-    FROM facts WHERE at > now() - make_interval(days => %(hours_kept)s)
+    FROM facts JOIN """
+    + WANTED
+    + """ USING (event_id, day)
+    WHERE at > now() - make_interval(days => %(hours_kept)s)
     GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
     """
 )
@@ -175,13 +156,14 @@ PEOPLE = """
     GROUP BY 1, 2 ORDER BY 1, 2
 """
 
-CLEAR_DAYS = SPAN + " DELETE FROM analytics_salesday c USING span WHERE c.event_id = span.event_id AND c.day = span.day"
+CLEAR_DAYS = f"""
+    DELETE FROM analytics_salesday counted USING {WANTED} WHERE counted.event_id = wanted.event_id AND counted.day = wanted.day
+"""
+CLEAR_HOURS = f"""
+    DELETE FROM analytics_saleshour counted USING {WANTED} JOIN events_event event ON event.id = wanted.event_id
+    WHERE counted.event_id = wanted.event_id AND (counted.hour AT TIME ZONE event.timezone)::date = wanted.day
+"""
 CLEAR_PEOPLE = "DELETE FROM analytics_peopleday WHERE event_id = ANY(%(events)s)"
-CLEAR_HOURS = (
-    SPAN
-    + " DELETE FROM analytics_saleshour c USING span"
-    + " WHERE c.event_id = span.event_id AND c.hour >= span.begins AND c.hour < span.ends"
-)
 
 # Before people are counted: what a line's journal tells until then is in that count, or the line has news again.
 FIGURES = """

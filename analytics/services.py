@@ -90,9 +90,16 @@ def forget(events: Sequence[UUID]) -> None:
 def count_days(touched: Sequence[tuple[UUID, date]]) -> None:
     """Count what happened to bookings on these days of these events again, as a whole."""
     events, days = [event for event, _ in touched], [day for _, day in touched]
+    given: dict[str, Any] = {
+        "events": events,
+        "days": days,
+        "first": min(days),
+        "last": max(days),
+        "hours_kept": HOURS_KEPT_DAYS,
+    }
     with connection.cursor() as cursor:
         for statement in OF_DAYS:
-            cursor.execute(statement, {"events": events, "days": days, "hours_kept": HOURS_KEPT_DAYS})
+            cursor.execute(statement, given)
 
 
 def count_events(events: Sequence[UUID]) -> None:

@@ -19,6 +19,7 @@ class ScanAdmin(ExportableAdmin, ReadOnlyAdmin):
     list_display = ["scanned_at", "event", "gate", "shown", "reason", "method", "offline", "staff"]
     list_filter = ["result", "reason", "offline"]
     search_fields = ["event__name", "ticket__holder_name", "ticket__booking__reference"]
+    search_help_text = "Event, holder or booking"
     list_select_related = ["event", "device", "staff"]
     actions = ["export_csv", "export_xlsx"]
     export_related = ["event", "device", "staff", "ticket__booking"]
@@ -69,6 +70,7 @@ class FaceCheckAdmin(ReadOnlyAdmin):
     list_display = ["reserved_at", "event", "shown_status", "failure_code", "staff"]
     list_filter = ["status"]
     search_fields = ["event__name"]
+    search_help_text = "Event"
     list_select_related = ["event", "staff"]
     fields = [
         ("event", "staff"),

@@ -1,6 +1,7 @@
 """What a phone keeps of the site to scan without network: the shell of the gate's page, and the files it is made of."""
 
 import json
+import re
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
@@ -23,17 +24,32 @@ FILES = (
     "img/icon.svg",
     "js/page.js",
     "js/gate.js",
-    "js/gate-store.js",
     "vendor/qr/decode.js",
 )
-IMPORTED = ("vendor/qr/index.js",)  # decode.js asks for it by this name
+IMPORT = re.compile(rb"""from ["']\./([\w.-]+\.js)["'];""")
+OURS = "js/"  # scripts in which imports are named after their content in production; packages are served as they are
 
 
 def worker(request: HttpRequest) -> str:
     """Return the service worker: its version, and what it keeps, are written into it."""
-    files = {address(name): address(name) != plain(name) for name in FILES} | {plain(name): False for name in IMPORTED}
+    files = {address: address != f"{settings.STATIC_URL}{name}" for name, address in addresses().items()}
     words = {"version": version(), "shell": reverse("gate-shell"), "files": json.dumps(files, indent=2)}
     return render_to_string("gate/worker.js", words)
+
+
+def addresses() -> dict[str, str]:
+    """Return where the shell's files are served, and those that its scripts import."""
+    found = {name: staticfiles_storage.url(name) for name in FILES}
+    waiting = [name for name in FILES if name.endswith(".js")]
+    while waiting:
+        script = waiting.pop()
+        for imported in IMPORT.findall(content(script)):
+            name = f"{script.rpartition('/')[0]}/{imported.decode()}"
+            if name not in found:
+                ours = script.startswith(OURS)
+                found[name] = staticfiles_storage.url(name) if ours else f"{settings.STATIC_URL}{name}"
+                waiting.append(name)
+    return found
 
 
 def shell_context(request: HttpRequest) -> dict[str, Any]:
@@ -66,7 +82,7 @@ def kept_version() -> str:
 def made_version() -> str:
     """Return the hash of everything that a phone keeps."""
     parts = [public_key().encode(), json.dumps(words()).encode(), str(settings.GATE_SIGHT_SECONDS).encode()]
-    parts += [content(name) for name in (*FILES, *IMPORTED)]
+    parts += [content(name) for name in addresses()]
     for name in ("gate/worker.js", "gate/shell.html", "gate/scanner.html", "base.html"):
         parts.append(Path(get_template(name).origin.name).read_bytes())  # type: ignore[attr-defined]
     return sha256(b"\0".join(parts)).hexdigest()[:16]
@@ -79,13 +95,3 @@ def content(name: str) -> bytes:
         return Path(found).read_bytes()
     with staticfiles_storage.open(name) as file:
         return bytes(file.read())
-
-
-def address(name: str) -> str:
-    """Return where a static file is served; in production its content is part of its name."""
-    return staticfiles_storage.url(name)
-
-
-def plain(name: str) -> str:
-    """Return a static file's address without its content in its name."""
-    return f"{settings.STATIC_URL}{name}"

@@ -58,6 +58,8 @@ def gate(request: HttpRequest, event_id: UUID) -> HttpResponse:
         return render(request, "gate/name.html", {"event": event, "gates": [one["gate"] for one in known]})
     supervises = queries.may(request.user, event, SUPERVISE)
     found, problem = looked_up(request, event)
+    answer = answered(request, event)
+    reviews = queries.open_reviews(event=event).exclude(pk=answer["id"] if answer else None) if supervises else []
     context = {
         "event": event,
         "gate": name,
@@ -65,7 +67,7 @@ def gate(request: HttpRequest, event_id: UUID) -> HttpResponse:
         "opens_at": queries.opens_at(event),
         "not_open": queries.opens_at(event) > timezone.now(),
         "checks_faces": queries.checks_faces(event),
-        "answer": answered(request, event),
+        "answer": answer,
         "comparing": check is not None and check.status == FaceCheck.Status.RESERVED,
         "found": found,
         "problem": problem,
@@ -73,7 +75,7 @@ def gate(request: HttpRequest, event_id: UUID) -> HttpResponse:
         "counters": queries.counters(event=event),
         "latest": [render_scan(one) for one in queries.latest_scans(event=event)],
         "cases": [render_scan(one) for one in queries.open_cases(event=event)] if supervises else [],
-        "reviews": [render_scan(one) for one in queries.open_reviews(event=event)] if supervises else [],
+        "reviews": [render_scan(one) for one in reviews],
         "key": public_key(),
         "words": offline.words(),
         "version": offline.version(),

@@ -364,9 +364,13 @@ async function settle(given, hash, reason) {
   showWaiting();
   show(
     reason
-      ? { kind: "bad", says: "Stop", words: words[reason], more: unsafe }
+      ? { kind: "bad", says: "Stop", words: inWords(reason), more: unsafe }
       : { kind: "ok", says: "Welcome in", words: "Without network.", more: unsafe },
   );
+}
+
+function inWords(reason) {
+  return reason === "not_yet" ? `The gate opens at ${clock.format(new Date(list.opensAt))}.` : words[reason];
 }
 
 // -- The answer -------------------------------------------------------------------------------------------------------
@@ -388,14 +392,22 @@ function show({ kind, says, words: told = "", name = "", more = "", open = "", a
   part("answer-open").href = open ? `${here}&scan=${open}` : "#";
   part("answer-id").hidden = !accepting;
   panel.hidden = false;
+  hush(true);
   panel.focus();
   sound(kind);
   if (kind === "ok") closing = setTimeout(close, 2500);
 }
 
+// While an answer is shown nothing behind it is reached.
+function hush(on) {
+  const others = [...gate.children, ...document.querySelectorAll("body > :not(main, script)")];
+  for (const one of others) if (one !== panel) one.inert = on;
+}
+
 function close() {
   clearTimeout(closing);
   panel.hidden = true;
+  hush(false);
   if (!gate.querySelector("details[open] input:focus, #q:focus") && matchMedia("(pointer: fine)").matches) field.focus();
 }
 

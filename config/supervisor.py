@@ -34,7 +34,7 @@ MARK = "FAIRSEAT_UP"
 DEMO_PASSWORD = "demo-Fairseat-1"  # noqa: S105 - printed at every start, of accounts that exist in demo data only
 DEMO_LOGINS = ("staff@demo.test", "organiser@demo.test", "ana@demo.test", "ben@demo.test")
 STOP_SECONDS = 8.0
-READY_SECONDS = 60.0
+READY_SECONDS = 120.0
 DEATHS = 5  # of one part within DEATHS_SECONDS: it will not live, and the log says why
 DEATHS_SECONDS = 60.0
 LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
@@ -165,18 +165,18 @@ class Supervisor:
             process.wait()
         shutil.rmtree(self.pids, ignore_errors=True)
 
-    def wait_until_ready(self, alarm: "Alarm | None" = None) -> None:
+    def wait_until_ready(self, alarm: "Alarm | None" = None, *, seconds: float = READY_SECONDS) -> None:
         """
         Wait until the web process answers.
 
         :raises UpError: if a part dies before, or it takes too long
         """
-        until = time.monotonic() + READY_SECONDS
+        until = time.monotonic() + seconds
         while not answers(settings.HOST, settings.PORT):
             if dead := self.dead():
                 raise UpError(f"{dead}; everything else is stopped.")
             if time.monotonic() > until:
-                raise UpError(f"The web process does not answer after {READY_SECONDS:.0f} s.")
+                raise UpError(f"The web process does not answer after {seconds:.0f} s.")
             if alarm is None:
                 time.sleep(0.05)
             elif alarm.wait(0.05):

@@ -237,7 +237,7 @@ def live_site(django_db_setup: None) -> Iterator[LiveSite]:
         site = supervisor.Supervisor(home, parts, environment, output)
         try:
             site.start()
-            site.wait_until_ready()
+            site.wait_until_ready(seconds=300)
             yield LiveSite(settings.SITE_URL, settings.SANDBOX_URL, log)
         finally:
             site.stop(seconds=5)
@@ -280,7 +280,7 @@ def let_worker_listen(listen: bool) -> None:
         app.control.purge()
     change = app.control.add_consumer if listen else app.control.cancel_consumer
     # A worker that is only just starting does not hear the first call.
-    eventually(lambda: change("celery", reply=True, timeout=2, limit=1), seconds=60, what="the worker did not answer")
+    eventually(lambda: change("celery", reply=True, timeout=2, limit=1), seconds=180, what="the worker did not answer")
 
 
 def forget_payments(sandbox_url: str) -> None:

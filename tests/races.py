@@ -23,7 +23,7 @@ class Outcome:
     error: BaseException | None = None
 
 
-def race(actions: Sequence[Callable[[], Any]], *, gate: str = "", seconds: float = 30) -> list[Outcome]:
+def race(actions: Sequence[Callable[[], Any]], *, gate: str = "", seconds: float = 90) -> list[Outcome]:
     """
     Run every action in a thread of its own, all at once, and return their outcomes in the same order.
 

@@ -9,7 +9,7 @@ from django.core.management import CommandError, call_command
 from bookings.models import Ticket
 from config.simulation import Sale, Sample, plot, prepare
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def test_a_small_sale_ends_with_every_seat_sold_and_a_line_that_verifies(live_site, tmp_path):

@@ -20,7 +20,6 @@ from tests.conftest import free_port
 from tests.waiting import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
-pytestmark = pytest.mark.timeout(300)
 
 
 class Site:
@@ -201,7 +200,7 @@ def test_two_migrations_at_once_of_an_empty_database_both_succeed(site):
         subprocess.Popen(site.manage("migrate_safely"), cwd=ROOT, env=site.environment(), stdout=subprocess.PIPE)
         for _ in range(2)
     ]
-    codes = [process.wait(120) for process in both]
+    codes = [process.wait(500) for process in both]
     outputs = sorted(process.communicate()[0].decode().count("Applying") for process in both)
 
     assert codes == [0, 0]

@@ -466,7 +466,7 @@ def test_list_takes_three_statements_however_long_it_is(api, count, django_asser
 
 
 def test_crowd_shares_an_answer_for_a_moment_and_a_person_never_does(api, settings, django_assert_max_num_queries):
-    settings.SHARED_READ_MS = 1000
+    settings.SHARED_READ_MS = 600_000  # a moment that no machine is too slow for
     event = TicketCategoryFactory().event
     path = f"/api/v1/events/{event.pk}"
     rendered.SHARED.clear()
@@ -485,7 +485,7 @@ def test_crowd_shares_an_answer_for_a_moment_and_a_person_never_does(api, settin
 
 
 def test_people_who_ask_at_the_same_moment_are_a_crowd_and_one_after_the_other_are_not(settings, rf):
-    settings.SHARED_READ_MS = 1000
+    settings.SHARED_READ_MS = 600_000  # a moment that no machine is too slow for
     rendered.SHARED.clear()
     served = []
     alone = Signal()
@@ -494,8 +494,8 @@ def test_people_who_ask_at_the_same_moment_are_a_crowd_and_one_after_the_other_a
     def view(request):
         served.append(request)
         if not alone.is_set():
-            three_inside.wait(10)
-            alone.wait(10)
+            three_inside.wait(60)
+            alone.wait(60)
         return HttpResponse(str(len(served)), headers={"ETag": f'"{len(served)}"'})
 
     shared = rendered.shared_by_a_crowd(view)
@@ -505,11 +505,11 @@ def test_people_who_ask_at_the_same_moment_are_a_crowd_and_one_after_the_other_a
     slow = [Thread(target=shared, args=[rf.get("/api/v1/events/1")]) for _ in range(rendered.CROWD_AT_ONCE)]
     for thread in slow:
         thread.start()
-    three_inside.wait(10)
+    three_inside.wait(60)
     with_the_crowd = [shared(rf.get("/api/v1/events/1")).content for _ in range(5)]
     alone.set()
     for thread in slow:
-        thread.join(10)
+        thread.join(60)
 
     assert one_by_one == [b"1", b"2", b"3"]
     assert with_the_crowd == [b"3"] * 5

@@ -17,7 +17,7 @@ from events.models import Event
 from tests.factories import EventFactory, TicketCategoryFactory
 from tests.pages.scenes import DESKTOP, PHONE, buy, hold, lapse
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def check(page: Page, address: str) -> list[str]:

@@ -15,7 +15,7 @@ from events.models import Event
 from tests.factories import PASSWORD, OrganiserFactory, TicketCategoryFactory
 from tests.pages.scenes import DESKTOP, category
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(180)]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def make(event: Event, code: str, **terms: object) -> None:

@@ -21,7 +21,7 @@ from tests.pages.test_accessibility import check
 from tests.registrations.scenes import OTHER
 from tests.registrations.scenes import check as compared
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
+pytestmark = pytest.mark.django_db(transaction=True)
 ME, STRANGER = 2, 26
 
 

@@ -19,7 +19,7 @@ from tests.factories import EventFactory, TicketCategoryFactory
 from tests.pages.camera import enrolled, film, flags
 from tests.pages.conftest import launch
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
+pytestmark = pytest.mark.django_db(transaction=True)
 ME, STRANGER = 2, 26
 
 

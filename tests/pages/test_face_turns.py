@@ -23,7 +23,7 @@ from tests.pages.camera import enrolled, film, flags
 from tests.pages.conftest import launch
 from tests.pages.test_accessibility import answer_with, check
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
+pytestmark = pytest.mark.django_db(transaction=True)
 ME = 12
 TURNS = {"straight": 0.0, "half-left": 0.12, "left": 0.35, "half-right": -0.12, "right": -0.35}
 # A camera that films somebody who follows the dot: it shows the picture that belongs to where the dot is.

@@ -16,7 +16,7 @@ from tests.waitingroom.drawn import drawn_line, event_with_lobby, join_all
 from tests.waitingroom.published import link
 from tests.waitingroom.test_verify import BREACHES, LINE
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 VERIFY = """async (published) => {
   const checks = await import("/static/js/fairness.js");

@@ -22,7 +22,7 @@ from tests.factories import EventFactory, OrganiserFactory, StaffFactory, Ticket
 from tests.pages.scenes import DESKTOP, PHONE, buy
 from tests.pages.test_accessibility import check
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
+pytestmark = pytest.mark.django_db(transaction=True)
 PASSWORD = "correct-horse-battery"
 
 

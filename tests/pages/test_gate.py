@@ -30,7 +30,7 @@ from tests.registrations.scenes import OTHER, SELF, enrolled, face_event, regist
 from tests.registrations.scenes import check as verify
 from tests.waiting import eventually
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture

@@ -103,7 +103,6 @@ def test_staff_see_holders_and_history(client_for):
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.timeout(300)
 def test_pages_of_holders_are_clean(browse: Callable[..., Page], log_in: Callable) -> None:
     booking, friend = bought(quantity=3), UserFactory()
     tickets = list(Ticket.objects.filter(booking=booking).order_by("number"))

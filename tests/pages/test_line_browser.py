@@ -19,7 +19,7 @@ from tests.factories import PASSWORD, EventFactory, TicketCategoryFactory, UserF
 from tests.pages.scenes import DESKTOP, PHONE, category
 from tests.waiting import eventually
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 LISTEN = """

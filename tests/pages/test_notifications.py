@@ -11,7 +11,7 @@ from accounts.notifications import notify
 from accounts.notifications.unsubscribing import unsubscribe_url
 from tests.pages.test_accessibility import check
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def tell(person: User) -> None:

@@ -17,7 +17,7 @@ from payments.models import Payment
 from tests.pages.scenes import category, hold
 from tests.waiting import eventually
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def code_from_mail(page: Page, email: str) -> str:

@@ -13,7 +13,7 @@ from accounts.models import Passkey, User
 from tests.factories import PASSWORD, StaffFactory
 from tests.pages.test_accessibility import check
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 SET_UP = "/staff/second-factor/set-up"
 WITHOUT = "delete window.PublicKeyCredential"

@@ -19,7 +19,7 @@ from tests.waitlist.scenes import full_house, offered, overdue, release, sell_ou
 from waitlist import services
 from waitlist.models import WaitlistEntry
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def mailed_link(page: Page, person: User, words: str) -> str:

@@ -197,7 +197,7 @@ def test_same_key_with_other_parameters_is_refused(provider):
 
 
 def test_key_in_use_is_a_conflict(provider):
-    provider.control(faults=[{"path": "/v1/payment_intents", "kind": "slow", "seconds": 5}])
+    provider.control(faults=[{"path": "/v1/payment_intents", "kind": "slow", "seconds": 50}])
     wish = {"key": "k1", "amount": 500, "currency": "eur"}
     slow = threading.Thread(target=provider.call, args=("POST", "/v1/payment_intents"), kwargs=wish)
     slow.start()
@@ -206,7 +206,7 @@ def test_key_in_use_is_a_conflict(provider):
     rival = provider.call("POST", "/v1/payment_intents", **wish)
 
     provider.sandbox.stopping.set()
-    slow.join(10)
+    slow.join(60)
     assert (rival.status_code, rival.json()["error"]["code"]) == (409, "idempotency_key_in_use")
 
 

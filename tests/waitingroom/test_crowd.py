@@ -20,7 +20,7 @@ from bookings.waitingroom.verify import verify
 from tests.waitingroom import crowd
 from tests.waitingroom.drawn import event_with_lobby, people
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 PEOPLE, TWICE, MOST, PROCESSES = 2000, 300, 50, 4
 

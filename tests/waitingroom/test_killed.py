@@ -26,7 +26,7 @@ from tests.conftest import free_port
 from tests.waiting import eventually
 from tests.waitingroom.lines import busy, line, members, past, people
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
+pytestmark = pytest.mark.django_db(transaction=True)
 HOME = Path(os.environ["DATA_DIR"], f"killed-{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}")
 
 
@@ -117,7 +117,7 @@ def site(settings, transactional_db, port):
             manager = supervisor.Supervisor(HOME, parts, environment, log)
             try:
                 manager.start()
-                manager.wait_until_ready()
+                manager.wait_until_ready(seconds=300)
                 yield Site(f"http://127.0.0.1:{settings.PORT}", manager)
             finally:
                 manager.stop(seconds=5)

@@ -37,7 +37,7 @@ def at_once(actions):
     barrier, results = Barrier(len(actions)), [None] * len(actions)
 
     def run(index, action):
-        barrier.wait(30)
+        barrier.wait(60)
         results[index] = action()
 
     threads = [Thread(target=run, args=pair) for pair in enumerate(actions)]
@@ -90,7 +90,7 @@ def test_joining_by_looking_first_gives_two_places():
 
     def naive_join():
         absent = client.lpos(waiting, "ana") is None
-        barrier.wait(30)
+        barrier.wait(60)
         if absent:
             client.rpush(waiting, "ana")
 
@@ -150,17 +150,19 @@ def test_leaving_calls_the_next_person_in_the_same_step():
 class NaiveTurnstile:
     """S2's promotion as it is written there: look how many are active, then take one off the list, then add them."""
 
-    def __init__(self, most):
-        self.most, self.client = most, store.client()
+    def __init__(self, most, promoters):
+        self.most, self.client, self.looked = most, store.client(), Barrier(promoters)
 
     def fill(self, count):
+        """Have one slot free, and so many people in line."""
+        self.client.sadd("naive:active", *range(-self.most + 1, 0))
         self.client.rpush("naive:line", *range(count))
 
     def promote(self):
-        while self.client.scard("naive:active") < self.most:
-            if (person := self.client.lpop("naive:line")) is None:
-                return
-            self.client.sadd("naive:active", person)
+        is_free = self.client.scard("naive:active") < self.most
+        self.looked.wait(60)
+        if is_free:
+            self.client.sadd("naive:active", self.client.lpop("naive:line"))
 
     def busy(self):
         return self.client.scard("naive:active")
@@ -187,7 +189,7 @@ def test_forty_promoters_at_once_never_exceed_the_limit():
 
 
 def test_forty_promoters_of_the_naive_kind_exceed_it():
-    turnstile = NaiveTurnstile(50)
+    turnstile = NaiveTurnstile(50, promoters=40)
     turnstile.fill(2_000)
 
     at_once([turnstile.promote] * 40)

@@ -35,7 +35,7 @@ from accounts.models import (
 )
 from accounts.roles import ASSIGN, EXCEED_CAPACITY, REVIEW_FACES, ROLES, role_of
 from accounts.second_factor import has_app
-from common.admin import ReadOnlyAdmin, redirect_from_dialog
+from common.admin import ReadOnlyAdmin, in_words, link_to, redirect_from_dialog
 from common.errors import FairseatError
 
 STATE_COLOURS = {"open": "success", "closed": "warning", "erased": "default"}
@@ -309,6 +309,7 @@ def wanted(form: BaseDialogForm) -> dict[str, Any]:
 class SignupChallengeAdmin(ReadOnlyAdmin):
     list_display = ["email", "state", "tries", "created_at", "sent_at", "expires_at"]
     search_fields = ["email"]
+    search_help_text = "Mail"
     ordering = ["-created_at"]
     fields = ["email", "state", "tries", "created_at", "sent_at", "expires_at", "used_at", "superseded_at"]
 
@@ -321,10 +322,11 @@ class SignupChallengeAdmin(ReadOnlyAdmin):
 
 @admin.register(TokenFamily)
 class TokenFamilyAdmin(ReadOnlyAdmin):
-    list_display = ["user", "created_at", "last_used_at", "revoked_at", "revoked_because"]
+    list_display = ["user", "created_at", "last_used_at", "revoked_at", in_words("revoked_because")]
     list_select_related = ["user"]
     list_filter = ["revoked_because", "created_at"]
     search_fields = ["user__email"]
+    search_help_text = "Mail"
     ordering = ["-created_at"]
     fields = ["user", "created_at", "last_used_at", "revoked_at", "revoked_because"]
 
@@ -333,6 +335,7 @@ class TokenFamilyAdmin(ReadOnlyAdmin):
 class PasswordResetAdmin(ReadOnlyAdmin):
     list_display = ["email", "created_at", "sent_at", "expires_at", "used_at"]
     search_fields = ["email"]
+    search_help_text = "Mail"
     ordering = ["-created_at"]
     fields = list_display
 
@@ -345,22 +348,48 @@ class SetupTokenAdmin(ReadOnlyAdmin):
     fields = list_display
 
 
+# Where the page of what staff changed is; the apps above this one are known by the names of their pages alone.
+PAGES = {
+    "attention": "payments_attention",
+    "batch": "registrations_batchrun",
+    "booking": "bookings_booking",
+    "event": "events_event",
+    "outboxmessage": "common_outboxmessage",
+    "payment": "payments_payment",
+    "periodictask": "django_celery_beat_periodictask",
+    "refund": "payments_refund",
+    "registration": "registrations_registration",
+    "scan": "gate_scan",
+    "ticket": "bookings_ticket",
+    "user": "accounts_user",
+    "waitlist_entry": "waitlist_waitlistentry",
+}
+
+
 @admin.register(StaffAction)
 class StaffActionAdmin(ReadOnlyAdmin):
-    list_display = ["at", "actor", "action", "object_type", "object_id", "reason"]
+    list_display = ["at", "actor", in_words("action"), "what", "reason"]
     list_select_related = ["actor"]
     list_filter = ["action", "object_type", "at"]
     search_fields = ["actor__email", "object_id", "reason", "request_id"]
+    search_help_text = "Mail of who did it, reason, or id of what it was done to"
     date_hierarchy = "at"
-    fields = ["at", "actor", "action", "object_type", "object_id", "before", "after", "reason", "request_id"]
+    fields = ["at", "actor", "action", "what", "object_id", "before", "after", "reason", "request_id"]
+
+    @display(description="What", ordering="object_type")
+    def what(self, done: StaffAction) -> str:
+        words = done.object_type.replace("_", " ").capitalize()
+        page = PAGES.get(done.object_type)
+        return link_to(page, done.object_id, words) if page else words
 
 
 @admin.register(Notification)
 class NotificationAdmin(ReadOnlyAdmin):
-    list_display = ["created_at", "user", "kind", "read_at", "texted_at"]
+    list_display = ["created_at", "user", in_words("kind"), "read_at", "texted_at"]
     list_select_related = ["user"]
     list_filter = ["kind", "created_at"]
     search_fields = ["user__email", "cause"]
+    search_help_text = "Mail of who was told"
     ordering = ["-created_at", "id"]
     fields = ["created_at", "user", "kind", "cause", "url", "context", "read_at", "texted_at"]
 

@@ -14,7 +14,7 @@ from bookings.codes_admin import extend_event_admin
 from bookings.models import Booking, BookingSeat, BookingTransition, Ticket, TicketChange, TicketHandover
 from bookings.references import normalise_reference, spoken
 from bookings.services import cancel_booking_by_staff
-from common.admin import ReadOnlyAdmin, ReadOnlyInline
+from common.admin import ReadOnlyAdmin, ReadOnlyInline, in_words
 from common.admin_actions import ReasonForm, ServiceAdmin, dialog_action, reason_field
 from common.money import display as money
 from common.money import to_decimal
@@ -329,10 +329,11 @@ class TicketHandoverAdmin(ReadOnlyAdmin):
 @admin.register(BookingTransition)
 class BookingTransitionAdmin(ReadOnlyAdmin):
     organiser_path = "booking__event__created_by"
-    list_display = ["at", "booking", "from_status", "to_status", "reason"]
+    list_display = ["at", "booking", "from_status", "to_status", in_words("reason")]
     list_select_related = ["booking"]
     list_filter = ["to_status", "reason", "at"]
     search_fields = ["booking__reference"]
+    search_help_text = "Reference of the booking"
     ordering = ["-id"]
 
 
@@ -343,6 +344,7 @@ class BookingSeatAdmin(ReadOnlyAdmin):
     list_select_related = ["seat__category", "booking"]
     list_filter = ["live"]
     search_fields = ["booking__reference", "seat__category__name", "seat__row"]
+    search_help_text = "Booking, category or row"
     ordering = ["-id"]
 
     @display(description="Category", ordering="seat__category__name")

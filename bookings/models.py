@@ -220,6 +220,7 @@ class Booking(Stateful):
         indexes = [
             models.Index(fields=["user", "event", "created_at"], name="booking_of_person"),
             models.Index(fields=["code"], condition=Q(code__isnull=False), name="booking_with_code"),
+            models.Index(fields=["event"], condition=Q(comp=True), name="booking_given_away"),
             models.Index(
                 fields=["category", "expires_at"],
                 condition=Q(status__in=["offered", "pending"]),
@@ -255,7 +256,7 @@ class BookingSeat(models.Model):
         ]
 
     def __str__(self) -> str:
-        return str(self.seat_id)
+        return "Taken seat"
 
 
 class BookingTransition(models.Model):
@@ -347,7 +348,7 @@ class Ticket(models.Model):
         triggers = triggers.ticket_triggers()
 
     def __str__(self) -> str:
-        return f"{self.number} of {self.booking_id}"
+        return f"Ticket {self.number}"
 
     @property
     def invitation(self) -> "TicketHandover | None":

@@ -19,12 +19,30 @@ from django.db import DataError
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.urls import URLPattern
+from django.urls import URLPattern, reverse
+from django.utils.html import format_html
 from unfold.admin import ModelAdmin, TabularInline
+from unfold.decorators import display
 
 EVERY_EVENT = "accounts.every_event"
 # What the database, or a field, makes of words that can not be an id, a day or a number.
 NONSENSE = (ValueError, ValidationError, OverflowError, DataError)
+
+
+def in_words(field: str, title: str = "") -> Callable[[Any], str]:
+    """Return a column that writes a name of the code (`gate.scan_undone`) as a person says it (Scan undone)."""
+
+    @display(description=title or field.replace("_", " ").capitalize(), ordering=field)
+    def column(row: Any) -> str:
+        return str(getattr(row, field)).rpartition(".")[2].replace("_", " ").capitalize() or "–"
+
+    column.__name__ = f"{field}_in_words"
+    return column
+
+
+def link_to(name: str, object_id: Any, text: str) -> str:
+    """Return a link to the page of a row, named `app_model` as in the admin's addresses."""
+    return format_html('<a class="text-link" href="{}">{}</a>', reverse(f"admin:{name}_change", args=[object_id]), text)
 
 
 class ReadOnlyAdmin(ModelAdmin):

@@ -79,6 +79,7 @@ class OutboxMessageAdmin(ServiceAdmin):
     list_display = ["topic", "dedupe_key", "state", "attempts", "created_at", "due_at", "done_at", "last_error"]
     list_filter = [OutboxState, "topic", "created_at"]
     search_fields = ["dedupe_key", "topic", "last_error"]
+    search_help_text = "Topic, key or error"
     ordering = ["-id"]
     actions = ["try_again_selected"]
     actions_detail = ["try_again"]
@@ -151,6 +152,7 @@ class PeriodicJobAdmin(ServiceAdmin):
 
     list_display = ["name", "state", "period", "standard", "last_run", "result", "total_run_count"]
     search_fields = ["name"]
+    search_help_text = "Name of the job"
     ordering = ["name"]
     actions_detail = ["change_period", "pause", "resume", "back_to_standard"]
     fields = ["name", "state", "period", "standard", "last_run", "result", "total_run_count", "description"]
@@ -248,6 +250,7 @@ class PeriodicJobAdmin(ServiceAdmin):
 class HeartbeatAdmin(ReadOnlyAdmin):
     list_display = ["name", "at", "took", "result"]
     search_fields = ["name"]
+    search_help_text = "Name of the job"
     ordering = ["name"]
 
     @display(description="Took", ordering="seconds")
@@ -260,6 +263,7 @@ class IdempotencyKeyAdmin(ReadOnlyAdmin):
     list_display = ["key", "owner", "method", "path", "status", "created_at"]
     list_filter = ["method", "status", "created_at"]
     search_fields = ["key", "owner"]
+    search_help_text = "Key or owner"
     ordering = ["-id"]
     # Not the answer: it is the owner's, not the staff's.
     fields = ["key", "owner", "method", "path", "status", "created_at"]
@@ -273,6 +277,7 @@ if settings.DEBUG:
 
         list_display = ["sent_at", "to", "subject"]
         search_fields = ["to", "subject"]
+        search_help_text = "Address or subject"
         fields = ["to", "subject", "sent_at", "text"]
 
 

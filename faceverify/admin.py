@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 from unfold.decorators import display
 
-from common.admin import ReadOnlyAdmin
+from common.admin import ReadOnlyAdmin, in_words
 from faceverify.models import BiometricConsent, DeletionLog, FaceImage, FaceReference, FaceView, LivenessCheck
 
 
@@ -16,6 +16,7 @@ class BiometricConsentAdmin(ReadOnlyAdmin):
     list_filter = ["policy_version", "method"]
     list_select_related = ["user"]
     search_fields = ["user__email"]
+    search_help_text = "Mail of the person"
 
 
 @admin.register(FaceReference)
@@ -24,6 +25,7 @@ class FaceReferenceAdmin(ReadOnlyAdmin):
     list_filter = ["engine"]
     list_select_related = ["user"]
     search_fields = ["user__email"]
+    search_help_text = "Mail of the person"
     fields = [
         "user",
         "engine",
@@ -51,6 +53,7 @@ class FaceImageAdmin(ReadOnlyAdmin):
     list_display = ["owner", "state", "created_at", "delete_after"]
     list_select_related = ["owner"]
     search_fields = ["owner__email"]
+    search_help_text = "Mail of the person"
     fields = ["owner", "purpose", "created_at", "expires_at", "consumed_at", "delete_after", "deleted_at"]
 
     def get_queryset(self, request: HttpRequest) -> Any:
@@ -76,9 +79,10 @@ class FaceViewAdmin(ReadOnlyAdmin):
     list_display = ["at", "staff", "subject", "kind", "reason"]
     list_select_related = ["staff", "subject"]
     search_fields = ["staff__email", "subject__email"]
+    search_help_text = "Mail of who looked or was looked at"
 
 
 @admin.register(DeletionLog)
 class DeletionLogAdmin(ReadOnlyAdmin):
-    list_display = ["at", "what", "why", "user_id"]
+    list_display = ["at", in_words("what"), in_words("why"), "user_id"]
     list_filter = ["what", "why"]

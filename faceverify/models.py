@@ -73,7 +73,7 @@ class FaceImage(models.Model):
         ]
 
     def __str__(self) -> str:
-        return str(self.pk)
+        return f"Picture of {self.created_at:%d %b %Y, %H:%M} UTC" if self.created_at else "Picture"
 
 
 class FaceReference(models.Model):
@@ -115,7 +115,7 @@ class FaceReference(models.Model):
         indexes = [models.Index(fields=["delete_after"], condition=Q(forgotten_at__isnull=True), name="face_due")]
 
     def __str__(self) -> str:
-        return str(self.pk)
+        return f"Face enrolled on {self.created_at:%d %b %Y}" if self.created_at else "Face"
 
 
 class LivenessCheck(models.Model):

@@ -192,6 +192,7 @@ class RefundAdmin(ExportableAdmin, ServiceAdmin):
     list_select_related = ["payment__booking"]
     list_filter = ["status", "reason", "created_at"]
     search_fields = ["stripe_id", "payment__intent_id", "payment__booking__reference"]
+    search_help_text = "Id at Stripe, or booking"
     ordering = ["-created_at", "id"]
     actions_detail = ["try_again"]
 
@@ -226,6 +227,7 @@ class AttentionAdmin(ServiceAdmin):
     list_display = ["kind", "intent_id", "amount", "detail", "created_at", "resolved_at", "resolution"]
     list_filter = [("resolved_at", admin.EmptyFieldListFilter), "kind", "created_at"]
     search_fields = ["intent_id", "payment__booking__reference"]
+    search_help_text = "Intent or booking"
     ordering = ["-created_at", "-id"]
     actions_detail = ["answer"]
 
@@ -255,4 +257,5 @@ class StripeEventAdmin(ReadOnlyAdmin):
     list_display = ["stripe_id", "type", "intent_id", "received_at"]
     list_filter = ["type", "received_at"]
     search_fields = ["stripe_id", "intent_id"]
+    search_help_text = "Id at Stripe"
     ordering = ["-id"]

@@ -114,7 +114,7 @@ class Registration(Stateful):
         ]
 
     def __str__(self) -> str:
-        return str(self.pk)
+        return f"Registration of {self.created_at:%d %b %Y, %H:%M} UTC" if self.created_at else "Registration"
 
 
 class VerificationAttempt(Stateful):

@@ -23,6 +23,7 @@ class EndpointAdmin(ReadOnlyAdmin):
     list_display = ["url", "organiser", "shown_kinds", "shown_state", "failing_since", "created_at"]
     list_filter = ["enabled"]
     search_fields = ["url", "organiser__email"]
+    search_help_text = "Address or organiser"
     list_select_related = ["organiser"]
     fields = [
         ("url", "organiser"),
@@ -84,6 +85,7 @@ class DeliveryAdmin(ReadOnlyAdmin):
     list_display = ["kind", "endpoint", "shown_status", "attempts", "due_at", "delivered_at"]
     list_filter = ["status", "message__kind"]
     search_fields = ["endpoint__url", "endpoint__organiser__email"]
+    search_help_text = "Address or organiser"
     list_select_related = ["message", "endpoint"]
     fields = [("kind", "endpoint"), ("status", "attempts"), ("due_at", "delivered_at"), "payload"]
     readonly_fields = ["kind", "endpoint", "status", "attempts", "due_at", "delivered_at", "payload"]

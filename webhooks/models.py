@@ -52,6 +52,7 @@ class WebhookMessage(models.Model):
     class Meta:
         ordering = ["created_at", "id"]
         constraints = [models.UniqueConstraint(fields=["organiser", "cause"], name="webhook_message_is_said_once")]
+        indexes = [models.Index(fields=["-created_at"], name="webhook_message_newest")]  # the log, and what to forget
 
     def __str__(self) -> str:
         return f"{self.kind} {self.cause}"
@@ -89,7 +90,7 @@ class WebhookDelivery(models.Model):
         indexes = [models.Index(fields=["due_at"], condition=Q(status="waiting"), name="webhook_delivery_due")]
 
     def __str__(self) -> str:
-        return f"{self.message_id} → {self.endpoint_id}"
+        return f"Delivery {self.pk}"
 
 
 class WebhookAttempt(models.Model):

@@ -37,6 +37,7 @@ class TicketCategoryAdmin(CatalogueAdmin):
     list_select_related = ["event", "inventory"]
     list_filter = ["closed", "hidden", "numbered", "event__status"]
     search_fields = ["name", "event__name"]
+    search_help_text = "Category or event"
     ordering = ["-event__starts_at", "position"]
     inlines = [InventoryInline, SeatInline]
     actions_detail = ["change_category"]
@@ -94,6 +95,7 @@ class SeatAdmin(ReadOnlyAdmin):
     list_display = ["label", "category", "event", "rank"]
     list_select_related = ["category__event"]
     search_fields = ["row", "category__name", "category__event__name"]
+    search_help_text = "Row, category or event"
     ordering = ["category", "rank", "number"]
     fields = ["category", "row", "number", "rank"]
 

@@ -19,7 +19,8 @@ MOVED = """
     WHERE figures.timezone <> event.timezone
 """
 
-# Days on which something happened to bookings of which there is news, as (event, day); an hour is touched when its day is.
+# Days on which something happened to bookings of which there is news, as (event, day); an hour is touched when its day is. A
+# booking that stands and lost a ticket was sold smaller.
 TOUCHED_DAYS = """
     SELECT DISTINCT event.id, (moments.at AT TIME ZONE event.timezone)::date
     FROM (
@@ -27,6 +28,10 @@ TOUCHED_DAYS = """
         WHERE (%(since)s::timestamptz IS NULL
             OR created_at > %(since)s OR confirmed_at > %(since)s OR ended_at > %(since)s)
         AND (%(only)s::uuid[] IS NULL OR event_id = ANY(%(only)s))
+        UNION ALL
+        SELECT booking.event_id, booking.confirmed_at FROM bookings_ticket ticket
+        JOIN bookings_booking booking ON booking.id = ticket.booking_id
+        WHERE ticket.void_at > %(since)s AND booking.status = 'confirmed'
     ) moments JOIN events_event event ON event.id = moments.event_id
     WHERE moments.at IS NOT NULL
 """

@@ -130,6 +130,23 @@ def test_what_happens_later_is_counted_on_its_day_and_the_sale_stands_no_more():
     assert stats(category.event)["trend"] == []
 
 
+def test_sale_that_loses_a_ticket_later_is_a_smaller_one():
+    category = door()
+    booking = sell(category, 3)
+    happened(booking, timezone.now() - timedelta(days=3))
+    services.rebuild()
+    Cursor.objects.update(counted_until=Now())
+    bookings.cancel_tickets(booking_id=booking.pk, ticket_ids=[booking.tickets.first().pk])
+
+    services.refresh()
+
+    found = stats(category.event)
+    assert (found["sold"], found["revenue_minor"], found["bookings"]["confirmed"]) == (2, 2000, 1)
+    before = figures()
+    services.rebuild()
+    assert figures() == before
+
+
 def test_days_are_those_of_the_events_place():
     category = door(event__timezone="Pacific/Kiritimati")  # UTC+14
     booking = sell(category)

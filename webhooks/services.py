@@ -23,11 +23,12 @@ from common.sealing import Unsealable, seal, unseal
 from webhooks import wire
 from webhooks.kinds import KINDS
 from webhooks.models import WebhookAttempt, WebhookDelivery, WebhookEndpoint, WebhookMessage
-from webhooks.sources import ADVANCE, COLLECT, SPREAD
+from webhooks.sources import ADVANCE, COLLECT, FORGET, SPREAD
 
 log = structlog.get_logger(__name__)
 
 PURPOSE = "webhook secret"
+FORGOTTEN_AT_ONCE = 10_000
 MOST_ENDPOINTS = 10
 OLD_SECRET = timedelta(hours=24)
 MINUTES = (5, 30, 120, 600)  # the first phase, in seconds: a receiver that restarts
@@ -363,5 +364,10 @@ def give_up_on(endpoint_id: UUID, *, gone: bool) -> None:
 
 def forget_old() -> int:
     """Delete messages, with their log, that are older than WEBHOOK_LOG_DAYS; return how many."""
-    old = WebhookMessage.objects.filter(created_at__lt=Now() - timedelta(days=settings.WEBHOOK_LOG_DAYS))
-    return old.exclude(deliveries__status=WebhookDelivery.Status.WAITING).delete()[1].get("webhooks.WebhookMessage", 0)
+    forgotten = 0
+    while True:
+        with connection.cursor() as cursor:
+            cursor.execute(FORGET, {"days": settings.WEBHOOK_LOG_DAYS, "most": FORGOTTEN_AT_ONCE})
+            forgotten += cursor.rowcount
+            if cursor.rowcount < FORGOTTEN_AT_ONCE:
+                return forgotten

@@ -68,3 +68,20 @@ ADVANCE = """
     UPDATE webhooks_webhookcursor
     SET read_until = now(), last_step = coalesce((SELECT max(id) FROM bookings_bookingtransition), 0)
 """
+
+# Deletes old messages with their deliveries and tries, so many at a time: message by message, a month's would take minutes.
+FORGET = """
+    WITH old AS (
+        SELECT id FROM webhooks_webhookmessage message
+        WHERE created_at < statement_timestamp() - %(days)s * interval '1 day'
+            AND NOT EXISTS (SELECT FROM webhooks_webhookdelivery WHERE message_id = message.id AND status = 'waiting')
+        ORDER BY created_at LIMIT %(most)s
+    ),
+    deliveries AS (
+        DELETE FROM webhooks_webhookdelivery WHERE message_id IN (SELECT id FROM old) RETURNING id
+    ),
+    tries AS (
+        DELETE FROM webhooks_webhookattempt WHERE delivery_id IN (SELECT id FROM deliveries)
+    )
+    DELETE FROM webhooks_webhookmessage WHERE id IN (SELECT id FROM old)
+"""

@@ -37,5 +37,5 @@ class Command(BaseCommand):
         if not options["check"]:
             self.stdout.write(
                 "Next: `manage.py migrate_safely`; erase again who was erased since it was made (the copy does not know); "
-                "start web, worker and beat; `manage.py reconcile_payments --all --days N` for what was paid since."
+                "start web, worker and beat; `manage.py reconcile_stripe --all --days N` for what was paid since."
             )

@@ -133,6 +133,7 @@ async function forgetAll() {
   await store.wipe().catch(() => {});
   try {
     localStorage.removeItem("gate");
+    sessionStorage.removeItem("gate-sight");
   } catch {
     // Nothing was kept there either.
   }
@@ -239,17 +240,37 @@ async function bring(of, scans) {
 
 function caseWords(cases) {
   const whose = cases.map((one) => one.ticket?.holder_name).filter(Boolean).join(", ");
-  return `${cases.length} you let in without network should not be inside${whose ? `: ${whose}` : ""}. ${cases[0].words}`;
+  const [first] = cases;
+  const why = first.reason === "double" ? `This ticket came in by ${first.inside_by} too.` : first.words;
+  const who = cases.length === 1 ? "Somebody" : `${cases.length} people`;
+  return `${who} you let in without network should not be inside${whose ? `: ${whose}` : ""}. ${cases.length === 1 ? why : ""}`.trim();
 }
 
 // -- One scan ---------------------------------------------------------------------------------------------------------
 // A code that stays in sight is one sight: it is read once, however long somebody holds it there.
-let sight = { code: "", at: -Infinity };
+// A page that loads again while somebody holds it there still knows.
+let sight = { code: "", at: 0 };
 let shown = "";
+try {
+  sight = JSON.parse(sessionStorage.getItem("gate-sight")) ?? sight;
+} catch {
+  // Then it begins anew.
+}
+
+const hasSomethingInSight = () => Math.abs(Date.now() - sight.at) < SIGHT_MS;
+
+function see(code) {
+  sight = { code, at: Date.now() };
+  try {
+    sessionStorage.setItem("gate-sight", JSON.stringify(sight));
+  } catch {
+    // Then this page alone knows.
+  }
+}
 
 function stillInSight(code) {
-  const same = code === sight.code && performance.now() - sight.at < SIGHT_MS;
-  sight = { code, at: performance.now() };
+  const same = code === sight.code && hasSomethingInSight();
+  see(code);
   return same;
 }
 
@@ -275,7 +296,7 @@ async function read(text, keys = "") {
     for (const [index, code] of codes.entries()) if (await scanned(code, index + 1 < codes.length)) break;
   } finally {
     busy -= 1;
-    if (sight.code === typed) sight.at = performance.now(); // nobody looked while the answer was on its way
+    if (sight.code === typed) see(typed); // nobody looked while the answer was on its way
   }
 }
 
@@ -592,7 +613,7 @@ async function look() {
     // A red or amber answer stays until somebody has seen it; a green one makes way for the next code.
     const open = !panel.hidden && !panel.classList.contains("ok");
     if (code && !open) await read(code);
-    else if (code && tidy(code) === sight.code) sight.at = performance.now();
+    else if (code && tidy(code) === sight.code) see(sight.code);
   }
   setTimeout(look, 160);
 }
@@ -642,7 +663,7 @@ function row(name, number) {
 // -- Another version of this page, and the way from the shell to the page itself --------------------------------------
 function isIdle() {
   const written = [...gate.querySelectorAll("input:not([type=hidden]), select")].some((one) => one.value && one.id !== "q");
-  return online && panel.hidden && !busy && !fallen.length && !written;
+  return online && panel.hidden && !busy && !hasSomethingInSight() && !fallen.length && !written;
 }
 
 async function renew() {

@@ -10,6 +10,7 @@ with access to the admin, C the event's organiser with access to the admin, s su
 """
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -20,12 +21,16 @@ from django.db import transaction
 from django.db.models import OneToOneField, UUIDField
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from accounts.models import Notification
 from accounts.services import open_session
 from bookings.services import Terms, confirm_booking, create_code
 from bookings.waitingroom.services import ensure_room
+from config import schedule
 from events.models import Event
+from payments.models import Attention, Payment, Refund, StripeEvent
+from payments.services import begin_comparison
 from registrations.services import start_batch
 from tests.factories import OrganiserFactory, StaffFactory, TicketCategoryFactory, UserFactory
 from tests.registrations.scenes import registered
@@ -100,6 +105,26 @@ class World:
             actor=self.people["m"], action="request_retry", registration_ids=[registration.pk], reason="Matrix"
         )
         code = create_code(event_id=event.pk, actor_id=self.creator.pk, terms=Terms(percent=10), code="SUMMER")
+        payment = Payment.objects.create(
+            booking=booking,
+            intent_id="pi_matrix",
+            amount_minor=booking.amount_minor,
+            currency=booking.currency,
+            status="succeeded",
+            received_minor=booking.amount_minor,
+            use=Payment.Use.BOOKING,
+            settled_at=booking.confirmed_at,
+        )
+        Refund.objects.create(
+            payment=payment, key="matrix", amount_minor=1, currency=booking.currency, reason=Refund.Reason.STAFF
+        )
+        Attention.objects.create(kind=Attention.Kind.DISPUTED, intent_id="pi_matrix", payment=payment)
+        StripeEvent.objects.create(stripe_id="evt_matrix", type="refund.created")
+        comparison = begin_comparison(
+            since=booking.created_at, until=booking.created_at + timedelta(days=1), staff_id=self.people["m"].pk
+        )
+        every_minute = IntervalSchedule.objects.create(every=60, period="seconds")
+        PeriodicTask.objects.create(name="payments.reconcile", task=schedule.TASK, interval=every_minute)
         told = Notification.objects.create(user=self.holder, kind="joined", cause=str(entry.pk))
         Event.objects.filter(pk=event.pk).update(queue_enabled=True)
         ensure_room(event.pk)
@@ -116,6 +141,7 @@ class World:
             "notification_id": told.pk,
             "webhook_id": endpoint.pk,
             "batch_id": batch.pk,
+            "comparison_id": comparison.pk,
             "code_id": code.pk,
             "version": 1,
             "kind": "selfie",

@@ -40,7 +40,6 @@ MANIFEST = "manifest.json"
 DUMP = "database.dump"
 FILES = "faces"
 VARIABLES = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD", "dbname": "PGDATABASE"}
-BLOCK = 1 << 20
 HOUR = 3600
 
 

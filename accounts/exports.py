@@ -171,7 +171,7 @@ def native(cell: Any) -> Any:
     if cell is None or is_number(cell):
         return cell
     if isinstance(cell, datetime):
-        return cell.astimezone(UTC).replace(tzinfo=None)
+        return cell.astimezone(UTC).replace(tzinfo=None, microsecond=0)
     return ILLEGAL_CHARACTERS_RE.sub("", text(cell))
 
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.http import require_http_methods
 
-from accounts import limits, second_factor, services
+from accounts import limits, relying_party, second_factor, services
 from accounts.forms import Password
 from accounts.models import User
 from accounts.pages import show
@@ -106,7 +106,7 @@ def proving(
     context = {
         "hours": settings.STAFF_MFA_SECONDS // 3600,
         "app": second_factor.has_app(user.pk),
-        "passkey": passkeys.are_possible() and second_factor.has_passkey(user.pk),
+        "passkey": relying_party.are_possible() and second_factor.has_passkey(user.pk),
         "origin": settings.SITE_URL,
     }
     page = {"problems": problems} if problems else {}
@@ -210,7 +210,7 @@ def manage(
         "problems": problems,
         "passkeys": held,
         "app": has_app,
-        "possible": passkeys.are_possible(),
+        "possible": relying_party.are_possible(),
         "origin": settings.SITE_URL,
         "left": services.codes_left(user_id=user.pk),
         "enrolled": bool(held) or has_app,

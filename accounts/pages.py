@@ -201,10 +201,10 @@ def profile(request: HttpRequest) -> HttpResponse:
     user = request.user
     if request.method != "POST":
         form = ProfileForm(initial={"name": user.name, "phone": user.phone})
-        return show(request, "accounts/profile.html", form, section="profile")
+        return show(request, "accounts/profile.html", form, section="profile", mfa=settings.STAFF_MFA != "off")
     form = ProfileForm(request.POST)
     if not form.is_valid():
-        return show(request, "accounts/profile.html", form, section="profile")
+        return show(request, "accounts/profile.html", form, section="profile", mfa=settings.STAFF_MFA != "off")
     services.update_profile(user_id=user.pk, **form.cleaned_data)
     messages.success(request, "Saved.")
     return redirect("profile")

@@ -10,7 +10,7 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
-from accounts import limits, second_factor
+from accounts import limits, relying_party, second_factor
 from accounts.mfa_pages import STAFF_AREA, ProveForm, added, manage, proving, recently, removed, staff_member
 from accounts.models import PasskeyChallenge, User
 from accounts.pages import BACKEND
@@ -99,7 +99,7 @@ def prove(request: HttpRequest) -> HttpResponse:
 @page
 def sign_in(request: HttpRequest) -> HttpResponse:
     """A passkey instead of password and code."""
-    if settings.STAFF_MFA == "off" or not passkeys.are_possible():
+    if settings.STAFF_MFA == "off" or not relying_party.are_possible():
         raise NotFound
     onward = next_path(request, STAFF_AREA)
     if request.method != "POST":

@@ -3,16 +3,13 @@ Passkeys (WebAuthn) of staff: registering, proving the second factor, signing in
 
 A passkey is always unlocked by its owner (finger, face or PIN) and found by the device itself, so it is password and second
 factor in one. The challenge lies here, its id in the session alone; one guarded UPDATE uses it up before the answer is looked
-at, so no answer counts twice. Imported where pages need it and not by `accounts.services`: of all processes only the web server
-loads the library.
+at, so no answer counts twice. Imported by the pages and not by `accounts.services`: the library is a large one.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from ipaddress import ip_address
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 import structlog
@@ -46,6 +43,7 @@ from webauthn.helpers.structs import (
 
 from accounts import news, second_factor
 from accounts.models import Passkey, PasskeyChallenge, User
+from accounts.relying_party import site
 from accounts.services.audit import record_staff_action
 from accounts.services.mfa import first_recovery_codes, refuse_last_factor, tidy_after_removal
 from accounts.services.profiles import load_user
@@ -61,11 +59,6 @@ Purpose = PasskeyChallenge.Purpose
 Sent = TypeVar("Sent", RegistrationCredential, AuthenticationCredential)
 # What the library raises for bytes that are not what they should be: its own errors, and those of the readers below it.
 UNREADABLE = (WebAuthnException, ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError)
-
-
-class NoName(Conflict):
-    code = "passkeys_need_a_name"
-    message = "Passkeys need an address with a name, not with numbers. Use an authenticator app here."
 
 
 class ChallengeOver(Gone):
@@ -116,45 +109,11 @@ class TooManyPasskeys(Conflict):
 
 
 @dataclass(frozen=True)
-class Site:
-    """What passkeys are bound to: the host's name and the whole origin, both of SITE_URL."""
-
-    name: str
-    origin: str
-
-
-@dataclass(frozen=True)
 class Challenge:
     """A challenge that was made: its id for the session, the options for the browser."""
 
     id: UUID
     options: dict[str, Any]
-
-
-def site() -> Site:
-    """
-    Return what passkeys of this site are bound to.
-
-    :raises NoName: if SITE_URL has an address of numbers, for which browsers make none
-    """
-    parts = urlsplit(settings.SITE_URL)
-    host = parts.hostname or ""
-    try:
-        ip_address(host)
-    except ValueError:
-        usual = {"http": 80, "https": 443}[parts.scheme]
-        port = f":{parts.port}" if parts.port not in {None, usual} else ""
-        return Site(host, f"{parts.scheme}://{host}{port}")
-    raise NoName
-
-
-def are_possible() -> bool:
-    """Whether browsers make passkeys for this site's address."""
-    try:
-        site()
-    except NoName:
-        return False
-    return True
 
 
 def passkeys_of(user_id: UUID) -> list[Passkey]:

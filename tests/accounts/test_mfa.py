@@ -382,6 +382,13 @@ def test_pages_are_not_there_for_others(client_for, user_factory, settings, mode
     assert Client().get(PROVE).status_code == 302
 
 
+def test_way_to_the_factors_is_shown_where_there_are_any(staff, client_for, user_factory, settings):
+    assert SET_UP in client_for(staff).get("/profile").content.decode()
+    assert SET_UP not in client_for(user_factory()).get("/profile").content.decode()
+    settings.STAFF_MFA = "off"
+    assert SET_UP not in client_for(staff).get("/profile").content.decode()
+
+
 def test_off_asks_nobody(staff, settings):
     enrol(staff)
     settings.STAFF_MFA = "off"

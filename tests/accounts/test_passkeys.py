@@ -12,15 +12,15 @@ from django.db.models.functions import Now
 from django.test import Client
 from django.utils import timezone
 
-from accounts import second_factor, services
+from accounts import relying_party, second_factor, services
 from accounts.models import Notification, Passkey, PasskeyChallenge, RecoveryCode, StaffAction, TokenFamily
+from accounts.relying_party import NoName
 from accounts.second_factor import ProofTooOld
 from accounts.services import passkeys
 from accounts.services.mfa import MayNotRemove, WrongCode
 from accounts.services.passkeys import (
     BadAnswer,
     ChallengeOver,
-    NoName,
     NotUnlocked,
     PasskeyCopied,
     PasskeyKnown,
@@ -550,7 +550,7 @@ def test_old_challenges_are_forgotten(staff):
 )
 def test_site_is_that_of_the_settings(settings, address, name, origin):
     settings.SITE_URL = address
-    assert (passkeys.site().name, passkeys.site().origin) == (name, origin)
+    assert (relying_party.site().name, relying_party.site().origin) == (name, origin)
 
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:8000", "http://[::1]:8000"])
@@ -558,7 +558,7 @@ def test_address_of_numbers_has_no_passkeys(staff, settings, address):
     settings.SITE_URL = address
     with pytest.raises(NoName):
         passkeys.begin_adding(user_id=staff.pk, proven_at=now())
-    assert not passkeys.are_possible()
+    assert not relying_party.are_possible()
     assert Client().get(SIGN_IN).status_code == 404
     client = logged_in()
     client.post(SET_UP, {"password": PASSWORD})

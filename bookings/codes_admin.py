@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils.html import format_html
 from unfold.decorators import action, display
 from unfold.forms import BaseDialogForm
 
@@ -21,6 +22,8 @@ from bookings.codes_csv import codes_csv
 from bookings.codes_forms import WRITTEN, ChangeCodeForm, GiftForm, ManyCodesForm, ManyGiftsForm, NewCodeForm
 from bookings.gift_rows import MOST, GiftRow, as_csv, give_rows, read_gifts
 from bookings.models import Booking, SaleCode
+from bookings.queries import given_away
+from bookings.references import spoken
 from common.admin import ReadOnlyInline, redirect_from_dialog
 from common.admin_actions import ServiceAdmin, dialog_action
 from common.errors import FairseatError, Invalid
@@ -149,6 +152,16 @@ class SellingActions:
         }
         return TemplateResponse(request, "admin/bookings/give_to_many.html", context)
 
+    @display(description="Given away")
+    def given_away(self, event: Event) -> str:
+        """Gifts are counted by themselves: they take seats, and are no revenue."""
+        tickets, worth = given_away(event.pk)
+        if not tickets:
+            return "–"
+        listed = f"{reverse('admin:bookings_booking_changelist')}?event__id__exact={event.pk}&comp__exact=1"
+        words = f"{tickets} ticket{'' if tickets == 1 else 's'}, worth {money(worth, event.currency)}"
+        return format_html('<a href="{}">{}</a>', listed, words)
+
     def has_codes_permission(self, request: HttpRequest, object_id: Any = None) -> bool:
         return request.user.has_perm("bookings.add_salecode") and self.in_scope(request, object_id)  # type: ignore[attr-defined]
 
@@ -167,7 +180,7 @@ class UseInline(ReadOnlyInline):
 
     model = Booking
     verbose_name_plural = "used by"
-    fields = ["reference", "user", "quantity", "status", "discount", "paid", "created_at"]
+    fields = ["spoken_reference", "user", "quantity", "status", "discount", "paid", "created_at"]
     readonly_fields = fields
     ordering = ["-created_at", "id"]
     show_change_link = True
@@ -175,6 +188,10 @@ class UseInline(ReadOnlyInline):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Booking]:
         return super().get_queryset(request).select_related("user")
+
+    @display(description="Reference")
+    def spoken_reference(self, booking: Booking) -> str:
+        return spoken(booking.reference)
 
     def discount(self, booking: Booking) -> str:
         return money(booking.discount_minor, booking.currency) if booking.discount_minor else "–"
@@ -324,4 +341,6 @@ def extend_event_admin() -> None:
     extended = type(name, (SellingActions, type(known)), {"__module__": type(known).__module__})
     admin.site.unregister(Event)
     extended.actions_detail = [*known.actions_detail, "new_code", "many_codes", "give_tickets", "give_to_many"]  # type: ignore[attr-defined]
+    extended.fieldsets = [*known.fieldsets, ("Gifts", {"fields": ["given_away"]})]  # type: ignore[attr-defined]
+    extended.readonly_fields = [*known.readonly_fields, "given_away"]  # type: ignore[attr-defined]
     admin.site.register(Event, extended)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import Prefetch, Q, QuerySet
+from django.db.models import Prefetch, Q, QuerySet, Sum
 from django.db.models.functions import Now
 
 from bookings.codes import Guessers, guessing, normalise_code
@@ -243,6 +243,13 @@ def may_have_code(event_id: UUID) -> bool:
     """Whether an event has a code that somebody could use, now or later."""
     over = Q(valid_until__isnull=False, valid_until__lte=Now())
     return SaleCode.objects.filter(~over, event_id=event_id, active=True).exists()
+
+
+def given_away(event_id: UUID) -> tuple[int, int]:
+    """Return how many tickets of an event are gifts that stand, and what they would have cost."""
+    gifts = Booking.objects.filter(event_id=event_id, comp=True, status=Status.CONFIRMED)
+    found = gifts.aggregate(tickets=Sum("quantity", default=0), worth=Sum("discount_minor", default=0))
+    return found["tickets"], found["worth"]
 
 
 def list_codes(event_id: UUID) -> QuerySet[SaleCode]:

@@ -11,6 +11,7 @@ from django.utils import timezone
 from accounts.models import StaffAction, User
 from bookings import services
 from bookings.models import Booking, SaleCode
+from bookings.references import spoken
 from bookings.services import Terms
 from common import outbox
 from events.models import SeatInventory, TicketCategory
@@ -128,7 +129,7 @@ def test_list_and_page_of_a_code_show_its_uses_and_by_whom(own, category):
     page = own.get(f"{CODES}{code.pk}/change/").content.decode()
 
     assert "2 of 3" in listed
-    assert booking.reference in page
+    assert spoken(booking.reference) in page
     assert booking.user.email in page
     assert "€19.60" in page
     assert f"/events/{category.event_id}?code=SUMMER" in page
@@ -356,3 +357,16 @@ def test_only_who_may_give_gifts_sees_the_page(client_for, own, staff, category)
     assert own.get(path).status_code == 403
     assert client_for(StaffFactory(role="support")).post(path, {"rows": "a@example.test"}).status_code == 403
     assert staff.get(f"{EVENTS}{UserFactory().pk}/give-to-many/").status_code == 404
+
+
+def test_events_page_counts_gifts_by_themselves_and_not_as_revenue(staff, category):
+    give_many(staff, category, LINES, checked=checked_in(give_many(staff, category, LINES)))
+    gone = Booking.objects.get(user__email="eva@example.test")
+    services.cancel_booking_by_staff(booking_id=gone.pk, actor_id=StaffFactory().pk, reason="Can not come")
+
+    page = staff.get(f"{EVENTS}{category.event_id}/change/").content.decode()
+
+    assert f"event__id__exact={category.event_id}&amp;comp__exact=1" in page
+    assert "3 tickets, worth €147.00" in page
+    listed = staff.get(f"/admin/bookings/booking/?event__id__exact={category.event_id}&comp__exact=1").content.decode()
+    assert all(email in listed for email in ("ana@example.test", "ben@example.test", "eva@example.test"))

@@ -59,7 +59,7 @@ class BookingsView(APIView):
         tags=["bookings"],
         request=BookingIn,
         responses={201: HeldOut, 202: HeldOut},
-        parameters=[IDEMPOTENCY],
+        parameters=[IDEMPOTENCY, QUEUE_TOKEN],
         summary="Hold tickets; with `allowPartial` what is left of them, and the rest on the waitlist (202: all of it)",
     )
     def post(self, request: Request) -> Answer:

@@ -86,7 +86,7 @@ class IdentityIn(StandingIn):
     client_id = serializers.UUIDField(required=False, allow_null=True, default=None)
 
 
-class ReviewIn(StandingIn):
+class DecisionIn(StandingIn):
     """What a supervisor decides."""
 
     decision = serializers.ChoiceField(["let_in", "refuse"])

@@ -15,6 +15,7 @@ from gate.answers import await_check
 from gate.api.serializers import (
     MOST_AT_ONCE,
     CountersOut,
+    DecisionIn,
     EntranceIn,
     FaceCheckOut,
     FaceIn,
@@ -22,7 +23,6 @@ from gate.api.serializers import (
     IdentityIn,
     ListOut,
     ReasonIn,
-    ReviewIn,
     ScanIn,
     ScanOut,
     SeatOut,
@@ -153,7 +153,7 @@ class ReviewView(GateView):
     @extend_schema(
         operation_id="reviewScan",
         tags=["gate"],
-        request=ReviewIn,
+        request=DecisionIn,
         responses={201: ScanOut},
         summary="Let somebody in, or refuse them, after a face check that failed (supervisors)",
         description="Either way it is a scan of its own, kept with the reason. A refusal holds at every gate until a "
@@ -161,7 +161,7 @@ class ReviewView(GateView):
     )
     def post(self, request: Request, event_id: str, scan_id: str) -> Answer:
         event = self.event(request, event_id, SUPERVISE)
-        given = read(ReviewIn, request)
+        given = read(DecisionIn, request)
         let_in = given.pop("decision") == "let_in"
         return Answer(
             render_scan(services.review_scan(**named(event, scan_id, request), let_in=let_in, **given)), status=201

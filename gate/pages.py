@@ -75,7 +75,7 @@ def gate(request: HttpRequest, event_id: UUID) -> HttpResponse:
         "counters": queries.counters(event=event),
         "latest": [render_scan(one) for one in queries.latest_scans(event=event)],
         "cases": [render_scan(one) for one in queries.open_cases(event=event)] if supervises else [],
-        "reviews": [render_scan(one) for one in reviews],
+        "reviews": [render_scan(one) | {"missed": one.missed} for one in reviews],
         "key": public_key(),
         "words": offline.words(),
         "version": offline.version(),

@@ -223,17 +223,26 @@ def open_cases(*, event: Event) -> QuerySet[Scan]:
 
 
 def open_reviews(*, event: Event) -> QuerySet[Scan]:
-    """Return the failed face checks that nobody has decided yet, by the last scan of each ticket, oldest first."""
+    """
+    Return the failed face checks that nobody has decided yet, by the last scan of each ticket, oldest first.
+
+    `missed` says that a face was another one; otherwise none could be compared.
+    """
     newest = Scan.objects.filter(ticket=OuterRef("ticket")).order_by("-at", "-pk")
-    failed = FaceCheck.objects.filter(
-        ticket=OuterRef("ticket"), status__in=[FaceCheck.Status.MISMATCH, FaceCheck.Status.RETURNED]
+    checks = FaceCheck.objects.filter(ticket=OuterRef("ticket"))
+    missed, returned = (
+        Exists(checks.filter(status=status)) for status in (FaceCheck.Status.MISMATCH, FaceCheck.Status.RETURNED)
     )
-    waiting = scans_with_all().filter(
-        Exists(failed),
-        event=event,
-        reason__in=CHECKS,
-        ticket__status=Ticket.Status.ACTIVE,
-        pk=Subquery(newest.values("pk")[:1]),
+    waiting = (
+        scans_with_all()
+        .annotate(missed=missed)
+        .filter(
+            missed | returned,
+            event=event,
+            reason__in=CHECKS,
+            ticket__status=Ticket.Status.ACTIVE,
+            pk=Subquery(newest.values("pk")[:1]),
+        )
     )
     return waiting.order_by("at", "pk")
 

@@ -20,7 +20,7 @@ MOVED = """
 """
 
 # Days on which something happened to bookings of which there is news, as (event, day); an hour is touched when its day is. A
-# booking that stands and lost a ticket was sold smaller.
+# booking that stands and lost a ticket was sold smaller; one that lapsed and was paid late lapsed on no day any more.
 TOUCHED_DAYS = """
     SELECT DISTINCT event.id, (moments.at AT TIME ZONE event.timezone)::date
     FROM (
@@ -32,6 +32,10 @@ TOUCHED_DAYS = """
         SELECT booking.event_id, booking.confirmed_at FROM bookings_ticket ticket
         JOIN bookings_booking booking ON booking.id = ticket.booking_id
         WHERE ticket.void_at > %(since)s AND booking.status = 'confirmed'
+        UNION ALL
+        SELECT booking.event_id, step.at FROM bookings_bookingtransition step
+        JOIN bookings_booking booking ON booking.id = step.booking_id
+        WHERE booking.confirmed_at > %(since)s AND step.to_status = 'expired'
     ) moments JOIN events_event event ON event.id = moments.event_id
     WHERE moments.at IS NOT NULL
 """

@@ -40,7 +40,7 @@ def rebuild() -> int:
         for model in (SalesDay, SalesHour, PeopleDay, EventFigures):
             model.objects.all().delete()
         days = count_since(None)
-    count_returning()
+        count_returning()
     return days
 
 

@@ -147,6 +147,27 @@ def test_sale_that_loses_a_ticket_later_is_a_smaller_one():
     assert figures() == before
 
 
+def test_hold_that_is_paid_after_it_lapsed_lapsed_on_no_day():
+    category = TicketCategoryFactory(price_minor=1000)
+    booking = sell(category)
+    Booking.objects.filter(pk=booking.pk).update(expires_at=Now() - timedelta(seconds=1))
+    bookings.expire_due()
+    before = timezone.now() - timedelta(days=3)
+    Booking.objects.filter(pk=booking.pk).update(created_at=before - timedelta(days=1), ended_at=before)
+    booking.history.update(at=before)
+    services.rebuild()
+    assert stats(category.event)["bookings"]["expired"] == 1
+    Cursor.objects.update(counted_until=Now())
+    bookings.settle_paid_booking(booking_id=booking.pk)
+
+    services.refresh()
+
+    assert stats(category.event)["bookings"] == {"confirmed": 1, "cancelled": 0, "expired": 0, "holding": 0}
+    counted = figures()
+    services.rebuild()
+    assert figures() == counted
+
+
 def test_days_are_those_of_the_events_place():
     category = door(event__timezone="Pacific/Kiritimati")  # UTC+14
     booking = sell(category)

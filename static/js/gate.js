@@ -410,6 +410,7 @@ function show({ kind, says, words: told = "", name = "", more = "", open = "", a
   part("answer-name").textContent = name;
   part("answer-more").textContent = more;
   part("answer-open").hidden = !open;
+  part("answer-open").textContent = kind === "wait" ? "Check face or ID" : "Decide";
   part("answer-open").href = open ? `${here}&scan=${open}` : "#";
   part("answer-id").hidden = !accepting;
   panel.hidden = false;

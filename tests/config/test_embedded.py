@@ -81,8 +81,10 @@ def test_servers_never_run_as_root_and_listen_on_sockets_alone(running):
 
 
 def test_two_starts_at_once_start_one_server(data_dir):
-    script = "import sys; from pathlib import Path; from config.embedded import lifecycle; "
+    script = (
+        "import sys; from pathlib import Path; from config.embedded import lifecycle; "
         "print(lifecycle.start(Path(sys.argv[1])))"
+    )
     command = [sys.executable, "-c", script, str(data_dir)]
 
     with ThreadPoolExecutor(4) as pool:

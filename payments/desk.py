@@ -1,7 +1,7 @@
 """
 The refund screen: what was paid for a booking, what may go back, what would happen, and what became of it.
 
-Everything is a form and a page, without script. The first press shows what would happen, the second does it, once: it carries
+Every step is a form and a page. The first press shows what would happen, the second does it, once: it carries
 a token, so that pressing twice, or the back button, gives nothing back again.
 """
 
@@ -256,6 +256,7 @@ def line(refund: Refund) -> dict[str, Any]:
     return {
         "refund": refund,
         "amount": display(refund.amount_minor, refund.currency),
+        "problem": refund.last_error.replace("_", " "),
         "replaced": replaced,
         "can_retry": refund.status in ON_ITS_WAY or (refund.status == RefundStatus.FAILED and not replaced),
     }

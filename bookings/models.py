@@ -93,14 +93,14 @@ class SaleCode(models.Model):
         """Whether it is for this category."""
         return not self.category_ids or category_id in self.category_ids
 
-    def off(self, price_minor: int) -> int:
+    def off(self, price_minor: int, step: int = 1) -> int:
         """
-        Return what it takes off one ticket of this price; a half of the minor unit is rounded up.
+        Return what it takes off one ticket of this price, rounded to the currency's `step` (`common.money`), a half up.
 
         The same as `sale_code_off` of the database, which decides: this is what is shown before.
         """
         if self.percent is not None:
-            return (price_minor * self.percent + 50) // 100
+            return min(price_minor, (price_minor * self.percent + 50 * step) // (100 * step) * step)
         return min(price_minor, self.off_minor or 0)
 
 

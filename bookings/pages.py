@@ -124,7 +124,8 @@ def agreed_price(request: HttpRequest, event_id: UUID, form: ChoiceForm) -> int 
     shown = form.shown_price()
     if shown is None or normalise_code(form.cleaned_data["code"]) == normalise_code(form.data.get("priced-with", "")):
         return shown
-    kind = TicketCategory.objects.filter(pk=form.cleaned_data["category"], event_id=event_id).first()
+    kinds = TicketCategory.objects.filter(pk=form.cleaned_data["category"], event_id=event_id)
+    kind = kinds.select_related("event").first()
     word = word_of(request, event_id, form.data)
     return shown if kind is None or word is None else min(shown, word.price(kind))
 

@@ -13,6 +13,7 @@ from bookings.references import normalise_reference
 from bookings.refusals import CodeNotYet, CodeOver, CodeUnknown, CodeUsedUp
 from bookings.states import LIVE, Status
 from common.errors import FairseatError, Invalid, NotFound
+from common.money import step_of
 from events.models import TicketCategory
 
 
@@ -187,7 +188,7 @@ class Word:
         """Return what one ticket of a category costs with it."""
         if self.code is None or not self.is_for(category.pk):
             return category.price_minor
-        return category.price_minor - self.code.off(category.price_minor)
+        return category.price_minor - self.code.off(category.price_minor, step_of(category.event.currency))
 
     def limit(self, category: TicketCategory) -> int | None:
         """Return how many tickets of a category one person may have with it; None for as many as the event allows."""

@@ -19,6 +19,11 @@ def exponent(currency: str) -> int:
     return 3 if currency in THREE_DECIMAL else 2
 
 
+def step_of(currency: str) -> int:
+    """Return the smallest part of an amount, in minor units, that cards can be charged: a third decimal is cut off."""
+    return 10 if currency in THREE_DECIMAL else 1
+
+
 def to_minor(amount: Decimal | str, currency: str) -> int:
     """
     Turn a decimal amount into minor units.

@@ -13,6 +13,7 @@ from accounts.services import record_staff_action
 from bookings.codes import new_code, normalise_code
 from bookings.models import SaleCode, SaleCodeCounter
 from common.errors import Conflict, Invalid, NotFound
+from common.money import step_of
 from events.models import Event, TicketCategory
 
 MOST_AT_ONCE = 5000
@@ -196,6 +197,10 @@ def check(terms: Terms, event: Event) -> None:
         wrong["percent"] = ["1 to 100."]
     if terms.off_minor is not None and not 1 <= terms.off_minor <= 99_999_999:
         wrong["off_minor"] = ["More than nothing."]
+    elif terms.off_minor is not None and terms.off_minor % step_of(event.currency):
+        wrong["off_minor"] = [
+            f"An amount in {event.currency} has two decimals here: cards can be charged no smaller part."
+        ]
     if terms.percent is not None and terms.off_minor is not None:
         wrong["percent"] = ["Either per cent or an amount, not both."]
     if terms.percent is None and terms.off_minor is None and not terms.presale:

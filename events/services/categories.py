@@ -9,6 +9,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Exists, F, ManyToOneRel, Max, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
+from common.money import step_of
 from events.models import Event, Seat, SeatInventory, TicketCategory
 from events.refusals import (
     BadCategory,
@@ -293,6 +294,8 @@ def check_price(price_minor: int, event: Event) -> None:
     """
     if not 0 <= price_minor * event.max_tickets_per_booking <= MAX_CHARGE_MINOR:
         raise BadCategory("That price is higher than a card payment can be.")
+    if price_minor % step_of(event.currency):
+        raise BadCategory(f"A price in {event.currency} has two decimals here: cards can be charged no smaller part.")
 
 
 def taken_name(error: IntegrityError, name: str) -> Exception:

@@ -73,13 +73,23 @@ def test_code_takes_off_each_ticket_and_the_booking_keeps_it(price, terms, each)
 def test_price_shown_and_price_booked_are_the_same_for_every_price_and_per_cent():
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT price, percent, sale_code_off(price, percent::smallint, NULL)"
-            " FROM generate_series(0, 1999, 13) price, generate_series(1, 100) percent"
+            "SELECT price, percent, step, sale_code_off(price, percent::smallint, NULL, step)"
+            " FROM generate_series(0, 1999, 13) price, generate_series(1, 100) percent, (VALUES (1), (10)) of (step)"
         )
         rows = cursor.fetchall()
 
-    assert all(SaleCode(percent=percent).off(price) == off for price, percent, off in rows)
-    assert len(rows) == 15400
+    assert all(SaleCode(percent=percent).off(price, step) == off for price, percent, step, off in rows)
+    assert all(off % step == 0 or off == price for price, _, step, off in rows)
+    assert len(rows) == 30800
+
+
+def test_what_is_paid_in_three_decimals_ends_in_0_as_cards_want_it():
+    category = TicketCategoryFactory(price_minor=4990, event__currency="KWD")
+    make(category, percent=33)
+
+    with pytest.raises(BadCode):
+        make(category, "OTHER", off_minor=1234)
+    assert hold(category).amount_minor == 3340  # 1.6467 off is 1.650 off
 
 
 def test_hold_with_a_code_is_one_statement(django_assert_num_queries):

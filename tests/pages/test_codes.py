@@ -107,7 +107,7 @@ def test_code_that_does_not_work_says_why_and_leads_on(client: Client, event: Ev
         (4900, "JPY", {"percent": 33}, "¥3,283", "¥6,566"),
         (333, "JPY", {"percent": 50}, "¥166", "¥332"),
         (5000, "KWD", {"percent": 33}, "KWD 3.350", "KWD 6.700"),
-        (5005, "KWD", {"percent": 10}, "KWD 4.504", "KWD 9.008"),
+        (4990, "KWD", {"percent": 33}, "KWD 3.340", "KWD 6.680"),
         (5000, "KWD", {"off_minor": 750}, "KWD 4.250", "KWD 8.500"),
     ],
 )

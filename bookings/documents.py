@@ -231,7 +231,9 @@ def draw_stub(canvas: Canvas, booking: Booking, ticket: Ticket) -> None:
     if ticket.status != Ticket.Status.VOID:
         draw_qr(canvas, ticket.code, MARGIN, bottom, side)
     x = MARGIN + side + 20
-    y = draw_fact(canvas, x, TEAR - 32, "Ticket", f"{ticket.number} of {booking.quantity}")
+    # Of a booking that lost some of its tickets the others keep their numbers.
+    number = f"{ticket.number} of {booking.quantity}" if ticket.number <= booking.quantity else str(ticket.number)
+    y = draw_fact(canvas, x, TEAR - 32, "Ticket", number)
     y = draw_fact(canvas, x, y + 3, "Booking", spoken(booking.reference))
     canvas.setFillColor(MUTED)
     draw(canvas, x, y + 3, "CODE", 7.5, bold=True, spacing=0.7)

@@ -254,14 +254,14 @@ def test_extension_is_refused_after_the_deadline_or_by_the_event():
 
 def test_grace_for_a_payment_under_way_is_given_once():
     booking = hold(TicketCategoryFactory())
-    soon = timezone.now() + timedelta(seconds=5)
+    soon = timezone.now() + timedelta(seconds=30)
     Booking.objects.filter(pk=booking.pk).update(expires_at=soon)
 
     assert services.grant_payment_grace(booking_id=booking.pk)
     kept_until = Booking.objects.get(pk=booking.pk).expires_at
     assert services.grant_payment_grace(booking_id=booking.pk)
 
-    assert timedelta(seconds=100) < kept_until - timezone.now() <= timedelta(seconds=120)
+    assert timedelta(seconds=60) < kept_until - timezone.now() <= timedelta(seconds=120)
     assert Booking.objects.get(pk=booking.pk).expires_at == kept_until
     lapse(booking)
     assert not services.grant_payment_grace(booking_id=booking.pk)

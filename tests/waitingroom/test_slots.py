@@ -156,7 +156,7 @@ def test_hold_keeps_its_slot_until_its_own_deadline():
     assert abs(found.expires_at - booking.expires_at) < timedelta(milliseconds=2)
     longer = bookings.extend_hold(booking_id=booking.pk, user_id=person.pk)
     assert abs(standing(category.event, person).expires_at - longer.expires_at) < timedelta(milliseconds=2)
-    Booking.objects.filter(pk=booking.pk).update(expires_at=timezone.now() + timedelta(seconds=5))
+    Booking.objects.filter(pk=booking.pk).update(expires_at=timezone.now() + timedelta(seconds=30))
     bookings.grant_payment_grace(booking_id=booking.pk)
     booking.refresh_from_db()
     assert abs(standing(category.event, person).expires_at - booking.expires_at) < timedelta(milliseconds=2)

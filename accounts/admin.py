@@ -374,7 +374,7 @@ class StaffActionAdmin(ReadOnlyAdmin):
     search_fields = ["actor__email", "object_id", "reason", "request_id"]
     search_help_text = "Mail of who did it, reason, or id of what it was done to"
     date_hierarchy = "at"
-    fields = ["at", "actor", "action", "what", "object_id", "before", "after", "reason", "request_id"]
+    fields = ["at", "actor", in_words("action"), "what", "object_id", "before", "after", "reason", "request_id"]
 
     @display(description="What", ordering="object_type")
     def what(self, done: StaffAction) -> str:
@@ -391,7 +391,7 @@ class NotificationAdmin(ReadOnlyAdmin):
     search_fields = ["user__email", "cause"]
     search_help_text = "Mail of who was told"
     ordering = ["-created_at", "id"]
-    fields = ["created_at", "user", "kind", "cause", "url", "context", "read_at", "texted_at"]
+    fields = ["created_at", "user", in_words("kind"), "cause", "url", "context", "read_at", "texted_at"]
 
 
 @admin.register(NotificationChoice)

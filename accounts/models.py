@@ -252,7 +252,7 @@ class StaffAction(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.action} {self.object_type} {self.object_id}"
+        return f"{self.action.rpartition('.')[2]} {self.object_type}".replace("_", " ")
 
 
 class Authenticator(models.Model):
@@ -375,7 +375,7 @@ class Notification(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.cause}"
+        return self.kind.replace("_", " ")
 
 
 class NotificationChoice(models.Model):

@@ -52,6 +52,7 @@ def test_pages_of_anybody_are_clean(browse: Callable[..., Page], ana: User, conc
     cancelled = EventFactory(name="Cancelled", status="cancelled")
     for event in (soon, faces, cancelled):
         TicketCategoryFactory(event=event, name="General")
+    only_codes = TicketCategoryFactory(event__name="Only codes", hidden=True).event
     TicketCategoryFactory(event=sold_out, name="Standing", capacity=2)
     buy(ana, sold_out)
     page = browse()
@@ -63,6 +64,8 @@ def test_pages_of_anybody_are_clean(browse: Callable[..., Page], ana: User, conc
             "/?search=nothing+like+that",
             "/?max_price=abc",
             *(f"/events/{event.pk}" for event in (concert, soon, sold_out, faces, cancelled)),
+            f"/events/{concert.pk}?code=NONSENSE",
+            f"/events/{only_codes.pk}",
             "/login",
             "/login?next=/profile",
             "/signup",

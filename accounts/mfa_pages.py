@@ -17,9 +17,9 @@ from django.views.decorators.http import require_http_methods
 
 from accounts import limits, relying_party, second_factor, services
 from accounts.forms import Password
-from accounts.models import User
+from accounts.models import Passkey, User
 from accounts.pages import show
-from accounts.services import passkeys
+from accounts.queries import passkeys_of
 from common.errors import FairseatError, NotAuthenticated, NotFound, TooMany
 from common.pages import Problems, add_refusal, members_only, next_path, refusal_problems
 
@@ -204,7 +204,7 @@ def manage(
     request: HttpRequest, user: User, problems: Problems | None = None, status: int = 200, name: str = ""
 ) -> HttpResponse:
     """What somebody's second factors are."""
-    held = passkeys.passkeys_of(user.pk)
+    held = passkeys_of(user.pk)
     has_app = second_factor.has_app(user.pk)
     context = {
         "problems": problems,
@@ -217,7 +217,7 @@ def manage(
         "last": settings.STAFF_MFA == "required" and len(held) + has_app == 1,
         "required": settings.STAFF_MFA == "required",
         "name": name,
-        "longest_name": passkeys.LONGEST_NAME,
+        "longest_name": Passkey._meta.get_field("name").max_length,
         "section": "profile",
     }
     return render(request, "accounts/second_factor_manage.html", context, status=status)

@@ -5,7 +5,7 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 
 from accounts.authentication import Principal
-from accounts.models import User
+from accounts.models import Passkey, User
 from accounts.permissions import may
 from common.errors import NotFound
 
@@ -29,3 +29,8 @@ def list_users(*, search: str = "") -> QuerySet[User]:
     if search:
         users = users.filter(Q(email__icontains=search) | Q(name__icontains=search))
     return users
+
+
+def passkeys_of(user_id: UUID) -> list[Passkey]:
+    """Return somebody's passkeys, the oldest first."""
+    return list(Passkey.objects.filter(user_id=user_id).order_by("created_at", "id"))

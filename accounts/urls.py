@@ -1,9 +1,28 @@
 """Addresses of the account pages."""
 
+from collections.abc import Callable
+from importlib import import_module
+
+from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
-from accounts import mfa_pages, pages, passkey_pages
+from accounts import mfa_pages, pages
 from accounts.notifications import pages as notifications
+
+
+def passkey_page(name: str) -> Callable[[HttpRequest], HttpResponse]:
+    """
+    Return a page of `accounts.passkey_pages` that is imported when it is first asked for.
+
+    Workers load these addresses too, for the links in mails; the library behind passkeys is 15 MB that they never need.
+    """
+
+    def view(request: HttpRequest) -> HttpResponse:
+        page: Callable[[HttpRequest], HttpResponse] = getattr(import_module("accounts.passkey_pages"), name)
+        return page(request)
+
+    return view
+
 
 urlpatterns = [
     path("signup", pages.sign_up, name="signup"),
@@ -23,10 +42,10 @@ urlpatterns = [
     path("staff/second-factor", mfa_pages.prove, name="second-factor"),
     path("staff/second-factor/set-up", mfa_pages.set_up, name="second-factor-setup"),
     path("staff/second-factor/app", mfa_pages.app, name="second-factor-app"),
-    path("staff/passkeys/challenge", passkey_pages.challenge, name="passkey-challenge"),
-    path("staff/passkeys/add", passkey_pages.add, name="passkey-add"),
-    path("staff/passkeys/prove", passkey_pages.prove, name="passkey-prove"),
-    path("staff/passkeys/remove", passkey_pages.remove, name="passkey-remove"),
-    path("staff/passkeys/sign-in", passkey_pages.sign_in, name="passkey-sign-in"),
+    path("staff/passkeys/challenge", passkey_page("challenge"), name="passkey-challenge"),
+    path("staff/passkeys/add", passkey_page("add"), name="passkey-add"),
+    path("staff/passkeys/prove", passkey_page("prove"), name="passkey-prove"),
+    path("staff/passkeys/remove", passkey_page("remove"), name="passkey-remove"),
+    path("staff/passkeys/sign-in", passkey_page("sign_in"), name="passkey-sign-in"),
     path("profile/delete", pages.erase, name="erase"),
 ]

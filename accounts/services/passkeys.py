@@ -43,6 +43,7 @@ from webauthn.helpers.structs import (
 
 from accounts import news, second_factor
 from accounts.models import Passkey, PasskeyChallenge, User
+from accounts.queries import passkeys_of
 from accounts.relying_party import site
 from accounts.services.audit import record_staff_action
 from accounts.services.mfa import first_recovery_codes, refuse_last_factor, tidy_after_removal
@@ -53,7 +54,7 @@ from common.errors import Conflict, Gone, Invalid, NotAuthenticated, NotFound
 log = structlog.get_logger(__name__)
 
 MOST = 20
-LONGEST_NAME = 60
+LONGEST_NAME = Passkey._meta.get_field("name").max_length
 LONGEST_ANSWER = 20_000
 Purpose = PasskeyChallenge.Purpose
 Sent = TypeVar("Sent", RegistrationCredential, AuthenticationCredential)
@@ -114,11 +115,6 @@ class Challenge:
 
     id: UUID
     options: dict[str, Any]
-
-
-def passkeys_of(user_id: UUID) -> list[Passkey]:
-    """Return somebody's passkeys, the oldest first."""
-    return list(Passkey.objects.filter(user_id=user_id).order_by("created_at", "id"))
 
 
 def begin_adding(*, user_id: UUID, proven_at: float | None) -> Challenge:

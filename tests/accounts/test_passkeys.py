@@ -1,6 +1,8 @@
 """Passkeys of staff: added, proven, used alone, removed; and every way in which an answer can be wrong, copied or late."""
 
 import json
+import subprocess
+import sys
 from datetime import timedelta
 from uuid import uuid4
 
@@ -700,3 +702,13 @@ def test_challenges_are_limited(settings):
 
 def test_challenge_needs_the_forms_token():
     assert Client(enforce_csrf_checks=True).post(CHALLENGE, {"purpose": "sign_in"}).status_code == 403
+
+
+def test_workers_that_write_links_do_not_load_the_library():
+    known = "from django.urls import reverse; reverse('home'); import sys; sys.exit('webauthn' in sys.modules)"
+
+    said = subprocess.run(
+        [sys.executable, "manage.py", "shell", "--command", known], cwd=settings.BASE_DIR, check=False
+    )
+
+    assert said.returncode == 0

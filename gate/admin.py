@@ -40,12 +40,24 @@ class ScanAdmin(ExportableAdmin, ReadOnlyAdmin):
         ("resolution", "resolution"),
     ]
     fields = [
-        ("event", "gate", "staff"),
-        ("result", "reason", "method"),
-        ("scanned_at", "at", "offline", "let_in"),
-        ("ticket", "note"),
-        ("undone_at", "undone_by", "undo_reason"),
-        ("resolved_at", "resolved_by", "resolution"),
+        "event",
+        "gate",
+        "staff",
+        "result",
+        "reason",
+        "method",
+        "scanned_at",
+        "at",
+        "offline",
+        "let_in",
+        "ticket",
+        "note",
+        "undone_at",
+        "undone_by",
+        "undo_reason",
+        "resolved_at",
+        "resolved_by",
+        "resolution",
     ]
     readonly_fields = ["gate"]
 

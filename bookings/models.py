@@ -219,6 +219,7 @@ class Booking(Stateful):
         ]
         indexes = [
             models.Index(fields=["user", "event", "created_at"], name="booking_of_person"),
+            models.Index(fields=["-created_at", "id"], name="booking_newest"),
             models.Index(fields=["code"], condition=Q(code__isnull=False), name="booking_with_code"),
             models.Index(fields=["event"], condition=Q(comp=True), name="booking_given_away"),
             models.Index(

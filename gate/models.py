@@ -155,6 +155,7 @@ class Scan(models.Model):
         ]
         indexes = [
             models.Index(fields=["event", "at"], name="scan_of_event"),
+            models.Index(fields=["-at", "-id"], name="scan_newest"),
             models.Index(fields=["device"], name="scan_of_device"),
             models.Index(
                 fields=["event", "at"],

@@ -125,11 +125,12 @@ class Payment(Stateful):
             ),
         ]
         indexes = [
+            models.Index(fields=["-created_at", "id"], name="payment_newest"),
             models.Index(
                 fields=["next_check_at"],
                 condition=Q(status__in=["created", "processing", "failed"]),
                 name="payment_to_check",
-            )
+            ),
         ]
         triggers = [pgtrigger.FSM(name="payment_states", field="status", transitions=legal(PAYMENT_TRANSITIONS))]
 

@@ -111,6 +111,7 @@ class Registration(Stateful):
                 name="registration_to_review",
             ),
             models.Index(fields=["face_verification_status", "last_verification_attempt"], name="registration_by_face"),
+            models.Index(fields=["-review_requested_at", "-created_at", "id"], name="registration_review"),
         ]
 
     def __str__(self) -> str:

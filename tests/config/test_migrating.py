@@ -18,7 +18,8 @@ def test_an_index_of_ours_that_was_half_built_is_dropped_and_no_other():
     with connection.cursor() as cursor:
         cursor.execute("CREATE INDEX of_an_operator ON bookings_booking (reference)")
         cursor.execute(
-            "UPDATE pg_index SET indisvalid = false WHERE indexrelid IN ('booking_newest'::regclass, 'of_an_operator'::regclass)"
+            "UPDATE pg_index SET indisvalid = false"
+            " WHERE indexrelid IN ('booking_newest'::regclass, 'of_an_operator'::regclass)"
         )
 
     Command().drop_half_built()

@@ -63,7 +63,10 @@ def in_database(name, statement):
 
 
 def databases():
-    return {name for (name,) in in_database("postgres", "SELECT datname FROM pg_database")}
+    """Return the databases that are this test's: in the same cluster, other processes of a run make and drop their own."""
+    own = backup.database()["dbname"]
+    found = {name for (name,) in in_database("postgres", "SELECT datname FROM pg_database")}
+    return {name for name in found if name == own or name.startswith(f"{own}_")}
 
 
 def test_backup_is_one_file_that_only_its_owner_may_read(site, tmp_path):

@@ -100,6 +100,9 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     first = [{"title": "Today", "icon": "dashboard", "link": index, "active": request.path == index}]
     if request.user.has_perm("gate.scan"):
         first.append({"title": "Gate", "icon": "door_front", "link": reverse("gates"), "active": False})
+    if request.user.has_perm("payments.refund_payment"):
+        refund = reverse("admin:payments_refund_find")
+        first.append({"title": "Refund", "icon": "undo", "link": refund, "active": request.path.startswith(refund)})
     if getattr(request.user, "is_organiser", False):
         first.append({"title": "My events", "icon": "insights", "link": reverse("organiser"), "active": False})
     groups: list[dict[str, Any]] = [{"items": first}]

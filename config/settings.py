@@ -336,7 +336,8 @@ WEBHOOK_PRIVATE_ADDRESSES = env_bool("WEBHOOK_PRIVATE_ADDRESSES", False)  # for 
 GATE_OPENS_SECONDS = env_int("GATE_OPENS_SECONDS", 4 * 3600, high=30 * 86_400)  # before the event starts
 GATE_LIST_SECONDS = env_int("GATE_LIST_SECONDS", 86_400, low=60, high=604_800)  # how long an offline list is good
 GATE_FACE_TRIES = env_int("GATE_FACE_TRIES", 3, high=20)  # faces compared per ticket; then an ID
-GATE_SIGHT_SECONDS = env_int("GATE_SIGHT_SECONDS", 3, high=60)  # a code seen again within it at a device is the same sight
+# A code that a device sees again within so many seconds is the same sight.
+GATE_SIGHT_SECONDS = env_int("GATE_SIGHT_SECONDS", 3, high=60)
 
 # -- Notifications ----------------------------------------------------------------------------------------------------
 SMS_BACKEND = env("SMS_BACKEND", "")  # dotted path of a class with send(to, text, key); empty: no text messages

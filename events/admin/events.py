@@ -7,6 +7,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from unfold.dataclasses import UnfoldAction
 from unfold.decorators import action, display
 
 from common.admin import ReadOnlyInline
@@ -21,6 +22,8 @@ from events.services import NewCategory
 from events.services.categories import RULES
 
 STATUS_COLOURS = {"draft": "default", "published": "success", "completed": "info", "cancelled": "danger"}
+# What only an event of some statuses is offered; who asks for it all the same (a page left open) is told why not.
+ONLY_WHEN = {"publish": {"draft"}, "complete": {"published"}, "cancel": {"draft", "published"}}
 CANCELLING = "Every booking is cancelled, everybody is told, and what was paid goes back. There is no way back."
 
 
@@ -118,6 +121,12 @@ class EventAdmin(CatalogueAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Event]:
         events = super().get_queryset(request).filter(deleted_at=None).select_related("created_by")
         return events.prefetch_related("categories__inventory")
+
+    def get_actions_detail(self, request: HttpRequest, object_id: int) -> list[UnfoldAction]:
+        """Return the buttons of an event's page: those that its status allows."""
+        status = Event.objects.filter(pk=object_id).values_list("status", flat=True).first()
+        offered = super().get_actions_detail(request, object_id)
+        return [one for one in offered if status in ONLY_WHEN.get(one.path or "", {status})]
 
     @display(description="Status", ordering="status", label=STATUS_COLOURS)
     def coloured_status(self, event: Event) -> str:

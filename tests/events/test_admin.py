@@ -76,6 +76,23 @@ def test_list_takes_the_same_statements_for_one_and_for_many(staff, django_asser
     assert len(one) == len(many)
 
 
+@pytest.mark.parametrize(
+    ("status", "offered"),
+    [
+        ("draft", {"publish", "cancel"}),
+        ("published", {"complete", "cancel"}),
+        ("completed", set()),
+        ("cancelled", set()),
+    ],
+)
+def test_an_event_offers_the_steps_that_its_status_allows(staff, status, offered):
+    event = EventFactory(status=status)
+
+    page = staff.get(f"{EVENTS}{event.pk}/change/").content.decode()
+
+    assert {step for step in ("publish", "complete", "cancel") if f"{event.pk}/{step}/" in page} == offered
+
+
 def test_details_are_changed_by_the_service_with_a_reason(staff):
     event = TicketCategoryFactory(event=EventFactory(description="One.\n\nTwo.")).event
     dialog = staff.get(f"{EVENTS}{event.pk}/change-details/").content.decode()

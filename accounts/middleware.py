@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
@@ -47,7 +47,7 @@ def is_admin_login(request: HttpRequest) -> bool:
 class SecondFactorMiddleware:
     """
     Takes the rights of staff away from page sessions that have yet to prove their second factor, and leads them from the
-    admin to the page that asks for it, or that sets it up.
+    admin to the page that asks for it, or that sets it up. For who is signed in and no member of staff there is no admin.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -63,6 +63,8 @@ class SecondFactorMiddleware:
                     name = "second-factor" if second_factor.is_enrolled(user) else "second-factor-setup"
                     onward = request.get_full_path() if request.method in {"GET", "HEAD"} else ADMIN
                     return redirect(f"{reverse(name)}?{urlencode({'next': onward})}")
+                if user.is_authenticated and not user.is_staff:
+                    raise Http404
         return self.get_response(request)
 
 

@@ -168,3 +168,13 @@ def test_every_registered_model_says_whose_its_rows_are(world):
         if one.has_view_permission(request_of()):
             shown = one.get_queryset(request_of())
             assert not shown.exclude(pk=world.people["e"].pk).exists(), label
+
+
+def test_who_is_signed_in_and_no_staff_finds_no_admin(world):
+    client = Client()
+    client.force_login(world.people["a"])
+
+    found = {address: client.get(address).status_code for address in ["/admin/", *map(address_of, names())]}
+
+    assert set(found.values()) == {404}, found
+    assert client.get("/admin/login/").status_code == 200

@@ -380,7 +380,7 @@ class StaffActionAdmin(ReadOnlyAdmin):
     def what(self, done: StaffAction) -> str:
         words = done.object_type.replace("_", " ").capitalize()
         page = PAGES.get(done.object_type)
-        return link_to(page, done.object_id, words) if page else words
+        return link_to(page, done.object_id, words) if page and done.object_id else words
 
 
 @admin.register(Notification)

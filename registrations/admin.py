@@ -16,12 +16,13 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from unfold.decorators import action, display
 from unfold.forms import BaseDialogForm
-from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldBooleanSwitchWidget
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget, UnfoldBooleanSwitchWidget
 
 from accounts.exports import ExportableAdmin
 from bookings.references import spoken
 from common.admin import ReadOnlyAdmin, ReadOnlyInline, redirect_from_dialog
 from common.errors import FairseatError
+from events.models import TicketCategory
 from faceverify import services as faces
 from faceverify.services.review import PERMISSION
 from registrations import queries, services
@@ -47,12 +48,24 @@ class ReasonForm(BaseDialogForm):
 class OverrideForm(ReasonForm):
     """A ticket without a face check."""
 
+    category = forms.ModelChoiceField(
+        queryset=TicketCategory.objects.none(),
+        required=False,
+        widget=UnfoldAdminSelectWidget,
+        empty_label="The ticket they were given, or the only category",
+    )
     exceed_capacity = forms.BooleanField(
         required=False,
         widget=UnfoldBooleanSwitchWidget(),
         label="Raise the capacity by one if no seat is free",
         help_text="Needs a permission of its own, and is written into the event's history.",
     )
+    field_order = ["category", "reason", "exceed_capacity"]
+
+    def __init__(self, request: HttpRequest, object_id: str | None = None, *args: Any, **kwargs: Any) -> None:
+        super().__init__(request, object_id, *args, **kwargs)
+        of_event = TicketCategory.objects.filter(event__registrations__pk=object_id)
+        self.fields["category"].queryset = of_event  # type: ignore[attr-defined]
 
 
 class BatchForm(forms.Form):
@@ -283,6 +296,7 @@ class RegistrationAdmin(ExportableAdmin, ReadOnlyAdmin):
                 actor=request.user,
                 registration_id=UUID(object_id),
                 reason=form.cleaned_data["reason"],
+                category_id=form.cleaned_data["category"] and form.cleaned_data["category"].pk,
                 exceed_capacity=form.cleaned_data["exceed_capacity"],
             )
         except FairseatError as error:
@@ -353,6 +367,7 @@ def pictured_attempt(registration: Registration) -> VerificationAttempt | None:
 class ItemInline(ReadOnlyInline):
     model = BatchItem
     verbose_name_plural = "registrations"
+    hide_title = True
     fields = ["person", "coloured_outcome", "detail", "done_at"]
     readonly_fields = fields
     per_page = 50

@@ -367,7 +367,9 @@ class WaitlistEntryAdmin(ExportableAdmin, ReadOnlyAdmin):
         )
         if offers:
             seats = sum(offer.quantity for offer in offers)
-            self.message_user(request, f"{seats} seats offered to {len(offers)} people.", messages.SUCCESS)
+            told = f"{seats} {'seat' if seats == 1 else 'seats'} offered to "
+            told += "1 person." if len(offers) == 1 else f"{len(offers)} people."
+            self.message_user(request, told, messages.SUCCESS)
         else:
             self.message_user(request, "Nothing is free that somebody can be offered.", messages.WARNING)
 

@@ -141,7 +141,7 @@ class WaitlistEntry(Stateful):
         triggers = triggers.entry_triggers()
 
     def __str__(self) -> str:
-        return f"{self.event_id} {self.joined_at:%Y-%m-%d %H:%M}" if self.joined_at else str(self.pk)
+        return f"Waits since {self.joined_at:%d %b %Y, %H:%M} UTC" if self.joined_at else "Waitlist entry"
 
 
 class WaitlistSkip(models.Model):

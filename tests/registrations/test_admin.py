@@ -3,10 +3,11 @@
 import pytest
 
 from accounts.models import StaffAction, User
+from bookings.models import Booking
 from faceverify.models import FaceView
 from registrations import services
 from registrations.models import BatchRun, Registration
-from tests.factories import StaffFactory, UserFactory
+from tests.factories import StaffFactory, TicketCategoryFactory, UserFactory
 from tests.registrations.scenes import OTHER, check, enrolled, face_category, registered
 
 pytestmark = pytest.mark.django_db
@@ -112,6 +113,36 @@ def test_refusal_of_a_service_is_told(client_for, boss, case):
     )
 
     assert "Ticket already issued" in answer.content.decode()
+
+
+def test_ticket_is_issued_of_the_category_that_staff_choose(client_for, boss, case):
+    balcony = TicketCategoryFactory(event=case.event, name="Balcony")
+    elsewhere = TicketCategoryFactory(name="Elsewhere")
+    browser, address = client_for(boss), f"{LIST}{case.pk}/override/"
+    sent = {"_form_submitted": "on", "reason": "Saw the ID"}
+
+    dialog = browser.get(address).content.decode()
+    browser.post(address, sent | {"category": str(elsewhere.pk)})
+    refused = Booking.objects.exists()
+    browser.post(address, sent | {"category": str(balcony.pk)})
+
+    assert "Balcony" in dialog
+    assert "Elsewhere" not in dialog
+    assert not refused
+    assert Booking.objects.get().category == balcony
+
+
+def test_audit_lists_what_was_done_to_many_at_once(client_for, boss, case):
+    browser = client_for(boss)
+    chosen = {"action": "export_csv", "_selected_action": [str(case.pk)]}
+    b"".join(browser.post(LIST, chosen).streaming_content)
+    done = StaffAction.objects.get()
+
+    listed = browser.get("/admin/accounts/staffaction/")
+    shown = browser.get(f"/admin/accounts/staffaction/{done.pk}/change/")
+
+    assert done.object_id == ""
+    assert (listed.status_code, shown.status_code) == (200, 200)
 
 
 def test_batch_asks_for_a_reason_and_shows_its_progress(client_for, boss):

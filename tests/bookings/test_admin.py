@@ -147,7 +147,7 @@ def test_every_member_of_staff_may_cancel_and_nobody_else(client_for):
     still = Booking.objects.get(pk=booking.pk).status
     client_for(StaffFactory()).post(address, reason)
 
-    assert (refused.status_code, "/admin/login/" in refused.headers["Location"], still) == (302, True, "confirmed")
+    assert (refused.status_code, still) == (404, "confirmed")
     assert Booking.objects.get(pk=booking.pk).status == "cancelled"
 
 
@@ -156,7 +156,7 @@ def test_nobody_but_staff_enters(client_for):
 
     answer = person.get(listing(Booking))
 
-    assert (answer.status_code, "/admin/login/" in answer.headers["Location"]) == (302, True)
+    assert answer.status_code == 404
 
 
 @pytest.mark.parametrize("door", ["one", "selected"])

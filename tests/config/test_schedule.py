@@ -117,4 +117,4 @@ def test_staff_see_and_change_it_in_the_admin(client_for, boss):
     browser.post(f"{address}/standard/", {"_form_submitted": "on", "reason": "All well"})
     assert (task().interval.every, task().description) == (schedule.standard_seconds(NAME), "")
     assert StaffAction.objects.filter(object_type="periodictask").count() == 4
-    assert client_for(UserFactory()).get(LIST).status_code == 302
+    assert client_for(UserFactory()).get(LIST).status_code == 404

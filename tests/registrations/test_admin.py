@@ -82,7 +82,7 @@ def test_photos_are_for_nobody_else(client_for, case):
 
     assert "may not look at faces" in viewer.get(page(case)).content.decode()
     assert viewer.get(photo(case, "selfie")).status_code == 403
-    assert client_for(case.user).get(photo(case, "selfie")).status_code == 302
+    assert client_for(case.user).get(photo(case, "selfie")).status_code == 404
     assert not FaceView.objects.exists()
 
 

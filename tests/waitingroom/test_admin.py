@@ -223,8 +223,10 @@ def test_closing_ends_the_line(staff, rush: Event) -> None:
 
 
 def test_nobody_else_gets_in(client, client_for, rush: Event) -> None:
-    for visitor in (client, client_for(UserFactory()), client_for(UserFactory(is_organiser=True))):
-        assert visitor.get(f"{ROOMS}{rush.pk}/live/").status_code == 302
+    live = f"{ROOMS}{rush.pk}/live/"
+    assert client.get(live).headers["Location"].startswith("/admin/login/")
+    for visitor in (client_for(UserFactory()), client_for(UserFactory(is_organiser=True))):
+        assert visitor.get(live).status_code == 404
 
 
 def test_refused_holds_are_counted(staff, rush: Event) -> None:

@@ -53,7 +53,7 @@ def test_staff_send_again(admin, endpoint):
     assert "webhook.test" in page.content.decode()
 
 
-def test_who_is_not_staff_is_led_to_the_log_in(client, endpoint):
+def test_who_is_not_staff_finds_nothing(client, endpoint):
     client.force_login(OrganiserFactory())
 
-    assert client.get(reverse("admin:webhooks_webhookendpoint_changelist")).status_code == 302
+    assert client.get(reverse("admin:webhooks_webhookendpoint_changelist")).status_code == 404

@@ -14,7 +14,7 @@ from accounts.models import User
 from analytics import queries
 from analytics.pictures import amounts, day_plots, earnings_plot, hour_plot
 from analytics.plots import steps, strip
-from common.errors import Forbidden
+from common.errors import Forbidden, NotFound
 from common.money import display_sum
 from common.pages import members_only, page
 from events.models import Event
@@ -27,20 +27,15 @@ TO_COME = Case(When(ends_at__gt=Now(), then=F("starts_at")))
 ORDER = (TO_COME.asc(nulls_last=True), F("starts_at").desc(), "id")
 
 
-class NotAnOrganiser(Forbidden):
-    code = "not_an_organiser"
-    message = "These pages are for people who organise events. Ask the people of this site to make you one."
-
-
 def organiser(request: HttpRequest) -> User:
     """
-    Return the organiser who asks.
+    Return the organiser who asks; for everybody else there are no such pages.
 
-    :raises NotAnOrganiser: if they are none
+    :raises NotFound: if they are none
     """
     user = request.user
     if not isinstance(user, User) or not (user.is_organiser or user.is_staff):
-        raise NotAnOrganiser
+        raise NotFound
     return user
 
 
@@ -84,7 +79,10 @@ def own_events(request: HttpRequest) -> HttpResponse:
 def event_figures(request: HttpRequest, event_id: UUID) -> HttpResponse:
     """How one event's sale goes: seats, money, days, people, checks."""
     viewer = organiser(request)
-    event = get_event_to_change(event_id=event_id, viewer=viewer)
+    try:
+        event = get_event_to_change(event_id=event_id, viewer=viewer)
+    except Forbidden:
+        raise NotFound from None
     history = queries.event_history(event=event)
     stats = queries.event_statistics(event=event, history=history)
     today = queries.local_today(event)

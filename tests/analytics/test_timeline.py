@@ -103,5 +103,5 @@ def test_pages_are_for_staff_and_link_to_each_other(client_for, story):
     assert person in page
     assert "2 seats, €98.00, Night Swim" in staff.get(person).content.decode()
     for path in (address, person):
-        assert client_for(UserFactory()).get(path).status_code == 302
+        assert client_for(UserFactory()).get(path).status_code == 404
     assert staff.get("/admin/history/booking/7b0cba5d-1f0e-4d2f-9a64-5d7f0f3d9f11/").status_code == 404

@@ -189,7 +189,7 @@ class RegistrationAdmin(ExportableAdmin, ReadOnlyAdmin):
 
     @display(description="Next step")
     def step(self, registration: Registration) -> str:
-        return queries.journey_of(registration).next_step
+        return queries.journey_of(registration).next_step.replace("_", " ").capitalize()
 
     @display(description="Booking")
     def ticket(self, registration: Registration) -> str:

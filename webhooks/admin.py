@@ -20,6 +20,7 @@ class EndpointAdmin(ReadOnlyAdmin):
     """Endpoints of all organisers; secrets are shown to nobody."""
 
     organiser_path = "organiser"
+    where_rows_come_from = "Organisers add their endpoints through the API."
     list_display = ["url", "organiser", "shown_kinds", "shown_state", "failing_since", "created_at"]
     list_filter = ["enabled"]
     search_fields = ["url", "organiser__email"]

@@ -174,6 +174,7 @@ def test_a_sale_that_opens_while_one_looks_shows_its_tickets_by_itself(
     page.clock.install()
     page.goto(f"/events/{concert.pk}")
     expect(page.get_by_role("heading", name=re.compile("^On sale in"))).to_be_visible()
+    expect(page.locator("[data-opens]")).to_be_visible()  # it has asked the server for the time, and counts
 
     sale.update(sale_starts_at=timezone.now())
     page.clock.run_for(31 * 60_000)
